@@ -1,0 +1,1 @@
+//! Trees of a values repository, from git objects or a plain working tree.

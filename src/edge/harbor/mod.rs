@@ -1,0 +1,1 @@
+//! The Harbor edge: sign-in, paging, and the calls that harborage makes.

@@ -1,0 +1,1 @@
+//! The Kubernetes edge: Secrets, service accounts and namespaces.

@@ -1,0 +1,1 @@
+//! The stores of the journal: sled on disk, and memory.

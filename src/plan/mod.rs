@@ -1,0 +1,1 @@
+//! Differences between what a commit asks for and what the servers hold, as steps.

@@ -1,0 +1,1 @@
+//! Carrying steps out: job declarations, lanes, retries, records.

@@ -1,0 +1,1 @@
+//! One commit, one desired state, with every fault and a fingerprint a team.

@@ -1,0 +1,1 @@
+//! What an Otomi values repository may say: names, layouts, documents.
