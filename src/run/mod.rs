@@ -1,1 +1,5 @@
 //! Carrying steps out: job declarations, lanes, retries, records.
+
+pub mod journal;
+pub mod record;
+pub mod target;

@@ -1,1 +1,6 @@
 //! What an Otomi values repository may say: names, layouts, documents.
+
+pub mod names;
+mod revision;
+
+pub use revision::Revision;
