@@ -20,5 +20,8 @@ pub mod edge;
 pub mod plan;
 pub mod rehearsal;
 pub mod run;
+pub mod serve;
+pub mod shutdown;
 pub mod snapshot;
+pub mod telemetry;
 pub mod values;

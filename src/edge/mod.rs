@@ -4,3 +4,4 @@ pub mod git;
 pub mod harbor;
 pub mod kubernetes;
 pub mod store;
+pub mod watch;
