@@ -260,6 +260,12 @@ impl Engine {
         });
     }
 
+    /// Lanes at work now.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        *self.active.borrow()
+    }
+
     /// Returns when no lane is at work: each has reached its target, is parked, or was interrupted.
     pub async fn settled(&self) {
         // The sender lives in self, so the channel can't be closed.
