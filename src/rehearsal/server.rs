@@ -215,7 +215,8 @@ async fn take(
         }
     };
     let delay = answer.as_ref().map_or(Duration::ZERO, |answer| answer.delay);
-    wait_until(arrival + weather.latency + delay).await;
+    // A delay counts from the effect: what it waits for, as the end of a lock, must be over.
+    wait_until((arrival + weather.latency).max(Instant::now() + delay)).await;
     if let Some(answer) = answer {
         open.status = Some(answer.status);
         return render(answer);

@@ -183,6 +183,11 @@ impl HarborStandIn {
         self.service.now()
     }
 
+    /// Changes how long a wrong password waits, and locks its name.
+    pub fn set_penalty(&self, penalty: Duration) {
+        self.service.environment().penalty = penalty;
+    }
+
     /// Ends all sessions, as a restart of Harbor may.
     pub fn end_sessions(&self) {
         self.service.end_sessions();

@@ -15,8 +15,6 @@ pub(super) enum Kind {
     Flag,
     Object(&'static Shape),
     List(&'static Shape),
-    /// Text to text.
-    Texts,
     /// Text to number.
     Numbers,
     /// Not looked at.
@@ -177,18 +175,10 @@ fn fit_value(value: Value, kind: Kind, shape: &Shape, path: &mut Vec<&'static st
                 .map(Value::Array)
         }
         (Kind::List(inner), value) => misfit(&value, &format!("[]*models.{}", inner.name), path),
-        (Kind::Texts | Kind::Numbers, Value::Object(map)) => {
-            let (fits, wanted): (fn(&Value) -> bool, _) = if matches!(kind, Kind::Texts) {
-                (Value::is_string, "string")
-            } else {
-                (Value::is_i64, "int64")
-            };
-            match map.values().find(|value| !fits(value)) {
-                Some(value) => misfit(value, wanted, path),
-                None => Ok(Value::Object(map)),
-            }
-        }
-        (Kind::Texts, value) => misfit(&value, "map[string]string", path),
+        (Kind::Numbers, Value::Object(map)) => match map.values().find(|value| !value.is_i64()) {
+            Some(value) => misfit(value, "int64", path),
+            None => Ok(Value::Object(map)),
+        },
         (Kind::Numbers, value) => misfit(&value, "map[string]int64", path),
     }
 }

@@ -41,6 +41,9 @@ static ROLE: Shape = Shape {
     fields: &[("role_id", Kind::Number)],
 };
 
+/// The most characters that the database takes of a group's name.
+const LONGEST_NAME: usize = 255;
+
 fn render(state: &State, member: &Member) -> Option<Value> {
     Some(value!({
         "entity_id": member.entity_id,
@@ -168,7 +171,7 @@ fn entity(state: &State, body: &Body) -> Result<Entity, Refusal> {
         return Err(Refusal::not_modelled("LDAP groups"));
     }
     let name = group.text("group_name");
-    if name.is_empty() {
+    if name.is_empty() || name.chars().count() > LONGEST_NAME {
         return Err(Refusal::internal());
     }
     match state.group_named(name) {

@@ -33,8 +33,10 @@ pub(super) struct Visit {
     new_csrf: Option<String>,
     /// The token that goes with the CSRF cookie; none where it is not looked at.
     token: Option<String>,
-    /// Whether the CSRF check was passed; a refused request gets no session.
+    /// Whether the CSRF check was passed.
     pub(super) passed: Result<(), Refusal>,
+    /// Whether the request got so far that it is given a session.
+    pub(super) welcome: bool,
 }
 
 impl Sessions {
@@ -71,6 +73,7 @@ impl Sessions {
             new_csrf: None,
             token: None,
             passed: Ok(()),
+            welcome: true,
         };
         if excused && sid.is_none() {
             return visit;
@@ -151,6 +154,9 @@ impl Sessions {
         }
         if visit.token.is_some() {
             answer = answer.header("vary", "Cookie");
+        }
+        if !visit.welcome {
+            return answer;
         }
         match (sid, &visit.sid) {
             (Some(sid), _) => answer.header("set-cookie", session_cookie(sid)),

@@ -3,6 +3,7 @@
 //!
 //! Pure: time and secrets are handed in, and nothing here knows HTTP.
 
+mod members;
 mod people;
 mod projects;
 mod robots;
@@ -14,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use people::{Group, Member, MemberKind, OidcIdentity, ROLES, User};
+pub use members::{Member, MemberKind, ROLES};
+pub use people::{Group, OidcIdentity, User};
 pub use projects::{Project, Quota};
 pub use robots::{Access, Grant, NewRobot, Robot, Scope};
 pub use secret::{StoredSecret, generate_secret, is_acceptable};
