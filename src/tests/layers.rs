@@ -23,7 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// What a pure layer must not name: effects, and the clock.
 const IMPURE: &[&str] = &[
-    "tokio", "git2", "kube", "reqwest", "sled", "notify", "std::fs", "std::env", "std::net", "Utc::now",
+    "tokio::", "git2::", "kube::", "reqwest::", "sled::", "notify::", "std::fs", "std::env", "std::net", "Utc::now",
     "SystemTime", "Instant::now",
 ];
 
@@ -49,7 +49,7 @@ fn code(path: &Path) -> String {
 
 fn is_test(path: &Path) -> bool {
     let name = path.file_stem().unwrap().to_string_lossy();
-    name == "tests" || name.ends_with("_tests") || name == "model"
+    name == "tests" || name.ends_with("_tests") || name == "model" || name == "fake" || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 /// Every `crate::<word>` of some code.
