@@ -9,8 +9,9 @@
 //! - The observer returns before the call has any effect.
 //! - A call is handled at most once, and an effect is taken before its latency is
 //!   waited out: a client that dies while it waits has been heard.
-//! - The latency is kept to a fraction of a millisecond: waits that are short are
-//!   slept on a thread, since the runtime's timer has a grain of one millisecond.
+//! - The latency is kept to a tenth of a millisecond or two, never to the early side:
+//!   waits that are short are slept on a thread, since the runtime's timer has a grain
+//!   of one millisecond.
 
 use std::{
     net::SocketAddr,
@@ -35,6 +36,9 @@ use super::{
 
 /// Waits above this go to the runtime's timer.
 const COARSE: Duration = Duration::from_millis(100);
+/// How much earlier a short sleep ends, since waking up takes about as long; what
+/// is left is spent yielding.
+const LEAD: Duration = Duration::from_micros(400);
 /// Bodies above this are refused with 413.
 const LARGEST_BODY: usize = 128 << 20;
 
@@ -267,11 +271,14 @@ async fn wait_until(moment: Instant) {
     let left = moment.saturating_duration_since(Instant::now());
     if left > COARSE {
         tokio::time::sleep(left).await;
-    } else if !left.is_zero() {
+    } else if left > LEAD {
         // Fails only when the runtime is going down, and then nobody waits.
-        tokio::task::spawn_blocking(move || std::thread::sleep(left))
+        tokio::task::spawn_blocking(move || std::thread::sleep(left.saturating_sub(LEAD)))
             .await
             .ok();
+    }
+    while Instant::now() < moment {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -41,7 +41,7 @@ pub const PENALTY: Duration = Duration::from_millis(1500);
 pub struct HarborOptions {
     /// What it holds; none for a Harbor after its first start.
     pub state: Option<State>,
-    /// The administrator's password; only for a Harbor after its first start.
+    /// The administrator's password, also of a saved state.
     pub admin_password: SecretString,
     /// The URL that it believes to be reached by; none for its own address.
     pub external_url: Option<String>,
@@ -117,9 +117,14 @@ impl HarborStandIn {
         let offset = Arc::clone(&ahead);
         let clock =
             move || -> Moment { Utc::now() + chrono::Duration::milliseconds(offset.load(Ordering::Relaxed)) };
-        let state = options
-            .state
-            .unwrap_or_else(|| State::empty(options.admin_password.expose_secret(), clock()));
+        let password = options.admin_password.expose_secret();
+        let state = match options.state {
+            None => State::empty(password, clock()),
+            Some(mut state) => {
+                state.set_admin_password(password);
+                state
+            }
+        };
         let environment = Environment {
             external_url: String::new(),
             issuers: options.issuers,

@@ -49,7 +49,7 @@ impl Got {
 
 async fn ask(harbor: &HarborStandIn, method: &str, path: &str, headers: &[&str], body: Option<Value>) -> Got {
     let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let headers: String = headers.iter().flat_map(|header| [*header, "\r\n"]).collect();
     let text = format!(
         "{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
@@ -266,10 +266,8 @@ async fn a_saved_harbor_comes_back_with_its_robots_and_its_numbers() {
     assert!(!text.contains(&secret) && !text.contains(harbor.admin_password().expose_secret()));
 
     let state = Some(load(&path).unwrap());
-    let admin_password = harbor.admin_password().clone();
     let again = HarborStandIn::start(HarborOptions {
         state,
-        admin_password,
         ..HarborOptions::default()
     })
     .await

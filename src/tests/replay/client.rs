@@ -41,14 +41,16 @@ pub(super) async fn ask(
     headers: &[(String, String)],
     body: &[u8],
 ) -> Answer {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
+    let mut head = vec![
+        format!("{method} {target} HTTP/1.1"),
+        format!("Host: {address}"),
+        "Connection: close".to_owned(),
+    ];
+    head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     if !body.is_empty() {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        head.push(format!("Content-Length: {}", body.len()));
     }
-    head.push_str("\r\n");
+    let head = format!("{}\r\n\r\n", head.join("\r\n"));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();

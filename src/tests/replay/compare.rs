@@ -283,16 +283,13 @@ impl Comparison<'_> {
     fn number_kind(&self, place: &str, around: Option<&Value>) -> Option<&'static str> {
         let sibling = |key: &str| around.and_then(|around| around[key].as_str());
         match place.rsplit('/').next()? {
-            "project_id" => Some("project"),
-            "owner_id" | "user_id" => Some("user"),
             "entity_id" if sibling("entity_type") == Some("g") => Some("group"),
-            "entity_id" => Some("user"),
             "creator_ref" if sibling("creator_type") == Some("robot") => Some("robot"),
-            "creator_ref" => Some("user"),
+            "owner_id" | "user_id" | "entity_id" | "creator_ref" => Some("user"),
             "id" if place.ends_with("cve_allowlist/id") => Some("allowlist"),
             "id" if place.ends_with("oidc_user_meta/id") => Some("identity"),
-            "id" if place.ends_with("ref/id") => Some("project"),
-            "id" => Some(self.kind),
+            "id" if !place.ends_with("/ref/id") => Some(self.kind),
+            "id" | "project_id" => Some("project"),
             _ => None,
         }
     }
@@ -374,7 +371,7 @@ fn parts(text: &str) -> Vec<String> {
     for c in text.chars() {
         match parts.last_mut() {
             Some(part) if part.ends_with(|last: char| last.is_ascii_digit()) == c.is_ascii_digit() => {
-                part.push(c)
+                part.push(c);
             }
             _ => parts.push(c.to_string()),
         }

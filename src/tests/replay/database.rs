@@ -308,6 +308,12 @@ impl Replay {
         self.sid = self.harbor.open_session(id);
     }
 
+    /// Turns OIDC on, where the recording begins after that.
+    pub(super) fn presuppose_oidc(&self) {
+        self.harbor
+            .alter(|state| state.settings_mut().set("auth_mode", json!("oidc_auth")));
+    }
+
     /// Creates a robot that a row signs in with and no row created.
     pub(super) async fn presuppose_robot(&mut self, row: &Row) {
         let signed_in = row.response.as_ref().is_some_and(|reply| reply.status == 200);

@@ -46,9 +46,8 @@ impl Body {
         let value = serde_json::Deserializer::from_str(&text)
             .into_iter::<Value>()
             .next();
-        let value = match value {
-            Some(Ok(value)) => value,
-            _ => return Err(failed(syntax::complaint(&text))),
+        let Some(Ok(value)) = value else {
+            return Err(failed(syntax::complaint(&text)));
         };
         match value {
             Value::Null => Ok(Self::default()),

@@ -16,6 +16,9 @@ use crate::rehearsal::{
 /// The largest number of the settings that are durations.
 const LARGEST: i64 = 9_999_999_999;
 
+/// The ways to sign in.
+const MODES: [&str; 5] = ["db_auth", "ldap_auth", "uaa_auth", "http_auth", "oidc_auth"];
+
 /// Whether the way to sign in can be changed: only while there is nobody but the
 /// administrator.
 fn auth_mode_is_free(state: &State) -> bool {
@@ -85,7 +88,6 @@ fn check(body: &Body, state: &State) -> Result<(), Refusal> {
             "bad request: item name {name}: {why}"
         )))
     };
-    const MODES: [&str; 5] = ["db_auth", "ldap_auth", "uaa_auth", "http_auth", "oidc_auth"];
     if body.has("auth_mode") && !MODES.contains(&mode) {
         let why = format!("invalid auth_mode, shoud be one of {}", MODES.join(", "));
         return item("auth_mode", &why);

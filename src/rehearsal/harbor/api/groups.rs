@@ -121,12 +121,7 @@ pub(super) fn update(ask: &Ask, state: &mut State) -> Outcome {
     if name.is_empty() {
         return Err(Refusal::bare(400));
     }
-    if state.group_named(name).is_some_and(|other| other.id != id) {
-        return Err(Refusal::internal());
-    }
-    if let Some(group) = state.group_mut(id) {
-        name.clone_into(&mut group.name);
-    }
+    state.rename_group(id, name).map_err(|_| Refusal::internal())?;
     Ok(Answer::new(200))
 }
 

@@ -160,7 +160,7 @@ pub(super) fn list(ask: &Ask, state: &State) -> Outcome {
             .keywords
             .push(("public".to_owned(), Pattern::Exact(public.to_string())));
     }
-    let owned = |project: &&Project| match &owner {
+    let has_owner = |project: &&Project| match &owner {
         Some(Pattern::Exact(name)) => state
             .user(project.owner_id)
             .is_some_and(|user| user.username == *name),
@@ -169,7 +169,7 @@ pub(super) fn list(ask: &Ask, state: &State) -> Outcome {
     let visible = state
         .projects()
         .filter(|project| is_listed(ask, state, project))
-        .filter(owned);
+        .filter(has_owner);
     let mut rows = query.filter(visible)?;
     query.sort(&mut rows);
     let shown: Vec<Value> = query

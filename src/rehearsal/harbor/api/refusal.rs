@@ -73,6 +73,11 @@ impl Refusal {
         Self::new(412, "PRECONDITION", message)
     }
 
+    /// 412 of the paths for browsers, which word it otherwise.
+    pub(super) fn wrong_mode(message: impl Into<String>) -> Self {
+        Self::new(412, "PRECONDITION_FAILED", message)
+    }
+
     /// 422 by the API's generated checks, one line each.
     pub(super) fn invalid(lines: &[String]) -> Self {
         let message = format!("validation failure list:\n{}", lines.join("\n"));

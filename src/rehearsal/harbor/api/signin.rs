@@ -57,7 +57,7 @@ impl Locks {
     ) -> (Option<User>, Duration) {
         let called = |user: &&User| user.username == name || user.email.as_deref() == Some(name);
         let user = state.users().find(called);
-        if state.settings().is_oidc() && !user.is_some_and(|user| user.id == 1) {
+        if state.settings().is_oidc() && user.is_none_or(|user| user.id != 1) {
             return (None, Duration::ZERO);
         }
         if self.is_locked(name) {
@@ -85,10 +85,10 @@ impl Locks {
         now: Moment,
     ) -> Option<SignIn> {
         let (name, password) = basic(request.header("authorization")?)?;
-        if path.starts_with("/service/token") || path.starts_with("/v2") {
-            if let Some(user) = command_line_user(state, &name, &password) {
-                return Some(SignIn::at_once(Principal::User(user)));
-            }
+        if (path == "/service/token" || path.starts_with("/v2"))
+            && let Some(user) = command_line_user(state, &name, &password)
+        {
+            return Some(SignIn::at_once(Principal::User(user)));
         }
         let right = |robot: &&Robot| robot.is_alive(now) && robot.secret.matches(&password);
         let robot = state.robot_called(&name).filter(right);

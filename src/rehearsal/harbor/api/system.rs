@@ -157,7 +157,13 @@ pub(super) fn outside_api(ask: &Ask, state: &State) -> Outcome {
             Ok(Answer::new(200).body("text/plain; charset=utf-8", body))
         }
         ("GET", "/service/token") => token::issue(ask, state),
-        ("GET", "/v2") => token::greet(ask),
+        ("GET", "/c/oidc/login") if !state.settings().is_oidc() => {
+            let mode = state.settings().text("auth_mode");
+            Err(Refusal::wrong_mode(format!(
+                "auth mode: {mode} is not OIDC based"
+            )))
+        }
+        ("GET", "/v2") => Ok(token::greet(ask)),
         (_, path)
             if path == "/"
                 || [

@@ -136,12 +136,12 @@ fn is_good(token: &str, now: i64) -> bool {
 }
 
 /// `/v2/`: a client asks whether it is signed in, and is told where to do that.
-pub(super) fn greet(ask: &Ask) -> Outcome {
+pub(super) fn greet(ask: &Ask) -> Answer {
     let authorization = ask.request.header("authorization").unwrap_or_default();
     let bearer = authorization.strip_prefix("Bearer ").unwrap_or_default();
     if ask.who.is_authenticated() || is_good(bearer, ask.now.timestamp()) {
         let answer = Answer::new(200).body("application/json; charset=utf-8", "{}");
-        return Ok(answer.header("docker-distribution-api-version", "registry/2.0"));
+        return answer.header("docker-distribution-api-version", "registry/2.0");
     }
     let challenge = if authorization.is_empty() {
         format!(
@@ -152,9 +152,9 @@ pub(super) fn greet(ask: &Ask) -> Outcome {
         "Basic realm=\"harbor\"".to_owned()
     };
     let answer = Refusal::unauthorized().into_answer();
-    Ok(answer
+    answer
         .header("docker-distribution-api-version", "registry/2.0")
-        .header("www-authenticate", challenge))
+        .header("www-authenticate", challenge)
 }
 
 #[cfg(test)]

@@ -3,24 +3,27 @@
 //!
 //! Pure: time and secrets are handed in, and nothing here knows HTTP.
 
+mod groups;
 mod members;
-mod people;
 mod projects;
 mod robots;
 mod secret;
 mod settings;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use groups::Group;
 pub use members::{Member, MemberKind, ROLES};
-pub use people::{Group, OidcIdentity, User};
 pub use projects::{Project, Quota};
 pub use robots::{Access, Grant, NewRobot, Robot, Scope};
+pub(super) use secret::hexadecimal;
 pub use secret::{StoredSecret, generate_secret, is_acceptable};
 pub use settings::{SETTINGS, Setting, SettingKind, Settings};
+pub use users::{OidcIdentity, User};
 
 /// A moment, as Harbor stores it.
 pub type Moment = DateTime<Utc>;
@@ -56,6 +59,7 @@ pub struct State {
     rows: Rows,
     project_ids: BTreeMap<String, i64>,
     robot_ids: BTreeMap<(i64, String), i64>,
+    group_ids: BTreeMap<String, i64>,
     members_of: BTreeMap<i64, BTreeSet<i64>>,
 }
 
@@ -84,6 +88,11 @@ impl From<Rows> for State {
                 .robots
                 .values()
                 .map(|robot| ((robot.project_id, robot.name.clone()), robot.id))
+                .collect(),
+            group_ids: rows
+                .groups
+                .values()
+                .map(|group| (group.name.clone(), group.id))
                 .collect(),
             members_of: BTreeMap::new(),
             rows,

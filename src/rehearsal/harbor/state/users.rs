@@ -1,8 +1,8 @@
-//! Users and groups.
+//! Users.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Duplicate, MemberKind, Moment, State, StoredSecret, take};
+use super::{Duplicate, Moment, State, StoredSecret, take};
 
 /// A user.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -79,19 +79,6 @@ impl User {
     }
 }
 
-/// A user group.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Group {
-    /// Its number.
-    pub id: i64,
-    /// Its name, told apart by case and unique over all kinds.
-    pub name: String,
-    /// 1 LDAP, 2 HTTP, 3 OIDC.
-    pub kind: i64,
-    /// The distinguished name of an LDAP group.
-    pub ldap_dn: String,
-}
-
 impl State {
     /// Creates a user from what `make` returns for the new number.
     ///
@@ -108,6 +95,13 @@ impl State {
         }
         self.rows.users.insert(id, user);
         Ok(id)
+    }
+
+    /// Sets the password of the administrator that Harbor is born with.
+    pub fn set_admin_password(&mut self, password: &str) {
+        if let Some(admin) = self.rows.users.get_mut(&1) {
+            admin.password = Some(StoredSecret::new(password));
+        }
     }
 
     /// Does what a first OIDC login does: makes the user and its identity, and a
@@ -153,7 +147,7 @@ impl State {
                 updated: now,
             })?,
         };
-        let groups = claim.iter().map(|name| self.onboard_group(name, 3)).collect();
+        let groups = claim.iter().map(|name| self.onboard_group(name)).collect();
         let identity_number = &mut self.rows.sequences.identity;
         if let Some(user) = self.rows.users.get_mut(&id) {
             user.groups = groups;
@@ -204,84 +198,5 @@ impl State {
     /// All users that are not deleted, the administrator included, by number.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.rows.users.values().filter(|user| !user.deleted)
-    }
-
-    /// Creates a group.
-    ///
-    /// # Errors
-    /// When the name is taken.
-    pub fn insert_group(&mut self, name: &str, kind: i64, ldap_dn: &str) -> Result<i64, Duplicate> {
-        let id = self.skip_group_number();
-        if self.group_named(name).is_some() {
-            return Err(Duplicate);
-        }
-        let group = Group {
-            id,
-            name: name.to_owned(),
-            kind,
-            ldap_dn: ldap_dn.to_owned(),
-        };
-        self.rows.groups.insert(id, group);
-        Ok(id)
-    }
-
-    /// The number of the group of this name, which is created when it is not there.
-    fn onboard_group(&mut self, name: &str, kind: i64) -> i64 {
-        if let Some(group) = self.group_named(name) {
-            return group.id;
-        }
-        let id = self.skip_group_number();
-        self.rows.groups.insert(
-            id,
-            Group {
-                id,
-                name: name.to_owned(),
-                kind,
-                ldap_dn: String::new(),
-            },
-        );
-        id
-    }
-
-    /// Uses up a number, as an insert does that is rolled back later.
-    pub fn skip_group_number(&mut self) -> i64 {
-        take(&mut self.rows.sequences.group)
-    }
-
-    /// Removes a group and its memberships.
-    pub fn remove_group(&mut self, id: i64) {
-        self.rows.groups.remove(&id);
-        let members: Vec<(i64, i64)> = self
-            .rows
-            .members
-            .values()
-            .filter(|member| member.kind == MemberKind::Group && member.entity_id == id)
-            .map(|member| (member.project_id, member.id))
-            .collect();
-        for (project, member) in members {
-            self.remove_member(project, member);
-        }
-    }
-
-    /// The group of this number.
-    #[must_use]
-    pub fn group(&self, id: i64) -> Option<&Group> {
-        self.rows.groups.get(&id)
-    }
-
-    /// The group of this number, to change it.
-    pub fn group_mut(&mut self, id: i64) -> Option<&mut Group> {
-        self.rows.groups.get_mut(&id)
-    }
-
-    /// The group of this name.
-    #[must_use]
-    pub fn group_named(&self, name: &str) -> Option<&Group> {
-        self.groups().find(|group| group.name == name)
-    }
-
-    /// All groups by number.
-    pub fn groups(&self) -> impl Iterator<Item = &Group> {
-        self.rows.groups.values()
     }
 }
