@@ -1,5 +1,8 @@
 //! The integration tests, one binary.
 
+mod declared;
+mod harbor_edge;
+mod kubernetes_edge;
 mod layers;
 mod replay;
-mod smoke;
+mod support;

@@ -79,6 +79,3 @@ impl KubernetesStandIn {
 fn lock(state: &Mutex<KubernetesState>) -> MutexGuard<'_, KubernetesState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[cfg(test)]
-mod tests;
