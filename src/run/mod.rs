@@ -2,7 +2,9 @@
 
 mod attempt;
 pub mod board;
+pub mod calendar;
 pub mod chance;
+pub mod declaration;
 pub mod engine;
 pub mod journal;
 mod lane;
@@ -11,7 +13,9 @@ mod perform;
 pub mod record;
 pub mod retry;
 pub mod target;
+mod template;
 pub mod transition;
+pub mod yaml;
 
 pub use lane::Rules;
 
