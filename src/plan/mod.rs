@@ -12,3 +12,6 @@ mod team;
 pub use credential::{LoginToProve, logins_to_prove};
 pub use platform::{PlatformPlan, plan_platform};
 pub use team::{PlanOptions, TeamPlan, plan_team};
+
+#[cfg(test)]
+mod tests;
