@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use crate::values::StorageQuota;
 use crate::values::names::{
     GroupName, Namespace, ProjectName, RegistryHost, RobotName, SecretName, ServiceAccountName, TeamId,
 };
@@ -47,27 +48,6 @@ pub struct DesiredProject {
     pub metadata: BTreeMap<String, String>,
     /// Storage that the project may use. `None` leaves Harbor's own default, and whatever is set there, alone.
     pub storage_quota: Option<StorageQuota>,
-}
-
-/// A project's storage limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StorageQuota {
-    /// No limit; Harbor's `-1`.
-    Unlimited,
-    /// A limit in bytes, at least 1.
-    Bytes(u64),
-}
-
-impl StorageQuota {
-    /// The number that Harbor uses for it.
-    #[must_use]
-    pub fn as_harbor(self) -> i64 {
-        match self {
-            Self::Unlimited => -1,
-            Self::Bytes(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
-        }
-    }
 }
 
 /// An OIDC group with a role in the team's project.
