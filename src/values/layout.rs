@@ -92,7 +92,6 @@ impl Markers {
             Self { clusters_file: true, clouds: true, .. } => Some(Layout::Clouds),
             Self { cluster_file: true, charts: true, apps: false, .. } => Some(Layout::Charts),
             Self { apps: true, teams_file: true, .. } | Self { apps: true, cluster_file: true, .. } => Some(Layout::Apps),
-            Self { cluster_file: true, charts: true, .. } => Some(Layout::Charts),
             Self { settings_cluster: true, sealed_secrets: true, .. } => Some(Layout::Sealed),
             Self { settings_cluster: true, .. } => Some(Layout::Dirs),
             Self { cluster_file: true, teams_file: true, .. } => Some(Layout::Apps),

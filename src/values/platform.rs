@@ -87,7 +87,7 @@ fn text(view: &View<'_>, path: &str, faults: &mut Faults) -> Option<String> {
 
 fn domain(parts: &PlatformParts<'_>, faults: &mut Faults) -> Option<String> {
     match &parts.chosen_cluster {
-        Some((_, domain)) => Some(domain.clone()),
+        Some((_, domain)) => (!domain.is_empty()).then(|| domain.clone()),
         None => text(&parts.cluster, "domainSuffix", faults),
     }
 }

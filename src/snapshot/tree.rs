@@ -1,0 +1,117 @@
+//! What a snapshot is read from: a tree of files, of a commit or of a directory.
+
+use std::fmt;
+
+/// A tree of files that does not change while it is read, or says so by an error.
+///
+/// Paths are `/`-separated, relative to the tree's root, without `.` and `..`; the root is `""`.
+/// Each method gets the entry that a listing gave for its path, so that an
+/// implementation goes by whichever of the two it knows faster.
+pub trait Tree {
+    /// The root directory.
+    fn root(&self) -> Entry;
+
+    /// What a directory holds, in any order.
+    ///
+    /// # Errors
+    /// The directory cannot be read. A directory that is not there is never asked for.
+    fn list(&self, path: &str, directory: &Entry) -> Result<Vec<Entry>, TreeError>;
+
+    /// The bytes of a file, unless it has more than `limit` of them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn read(&self, path: &str, file: &Entry, limit: u64) -> Result<Content, TreeError>;
+
+    /// Where a symbolic link points, as it is written in the link.
+    ///
+    /// # Errors
+    /// The link cannot be read.
+    fn target(&self, path: &str, link: &Entry) -> Result<Vec<u8>, TreeError>;
+
+    /// A second handle on the same tree for another thread, where that is worth it.
+    fn fork(&self) -> Option<Box<dyn Tree + Send>> {
+        None
+    }
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name: bytes, since neither git nor Linux promises text.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// What it holds, when the tree knows that without reading: equal ids, equal content.
+    pub id: Option<ContentId>,
+}
+
+/// What an entry of a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A file, executable or not.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Another repository, whose content is not in this one.
+    Submodule,
+    /// A socket, pipe or device.
+    Other,
+}
+
+/// The name that content has by what it is, such as git's object id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentId([u8; 32]);
+
+impl ContentId {
+    /// Takes the digest of at most 32 bytes; what is longer is cut.
+    #[must_use]
+    pub fn new(digest: &[u8]) -> Self {
+        let mut id = [0; 32];
+        for (to, from) in id.iter_mut().zip(digest) {
+            *to = *from;
+        }
+        Self(id)
+    }
+
+    /// The digest, with zeros behind a shorter one.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(6).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The content of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// All of it.
+    Bytes(Vec<u8>),
+    /// It has this many bytes, more than were wanted; none was read.
+    TooLarge(u64),
+}
+
+/// A tree that cannot be read: a missing object, an I/O error. Says nothing about what the repository means.
+#[derive(Debug, thiserror::Error)]
+#[error("reading {path:?} of the values repository")]
+pub struct TreeError {
+    /// The path that was being read.
+    pub path: String,
+    /// What went wrong.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl TreeError {
+    /// Names the path at which an error happened.
+    pub fn new(path: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { path: path.into(), source: source.into() }
+    }
+}
