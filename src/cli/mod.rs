@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use secrecy::SecretString;
 
-use crate::settings::{OutputArgs, Said, SecretVariables, Settings, SettingsError};
+use crate::daemon::source::{Reading, SourceError};
+use crate::settings::{Said, SecretVariables, Settings, SettingsError};
 
 /// How a command ended, as its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +168,7 @@ pub async fn main(
     let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
     let invocation = Invocation { config: cli.common.config, environment, matches };
     match cli.command {
-        Command::Check(arguments) => check::check(arguments, &invocation),
+        Command::Check(arguments) => check::check(arguments, &invocation).await,
         Command::Plan(arguments) => plan::plan(arguments, &invocation).await,
         Command::Apply(arguments) => apply::apply(arguments, &invocation).await,
         Command::Run(arguments) => run::run(arguments, &invocation).await,
@@ -182,6 +183,28 @@ pub async fn main(
 /// Joins the groups of arguments that a command has; what comes first goes first.
 fn join<const N: usize>(groups: [Said; N]) -> Said {
     groups.into_iter().fold(Said::default(), Said::or)
+}
+
+/// Shows the faults of what was read, as `check` does. `None` when it is refused.
+fn accept(
+    reading: Result<Reading, SourceError>,
+    output: output::Output,
+) -> Result<Option<Reading>, CliError> {
+    let (reading, faults) = match reading {
+        Ok(reading) => {
+            let faults = reading.snapshot.faults.clone();
+            (Some(reading), faults)
+        }
+        Err(SourceError::Refused { faults, .. }) => (None, faults),
+        Err(error) => return Err(error.into()),
+    };
+    if !faults.is_empty() {
+        output::remark(&crate::snapshot::render(&faults, output.colour_on_stderr()))?;
+    }
+    if reading.is_none() {
+        output::remark("the repository is refused: what all teams share is at fault, and nothing was done")?;
+    }
+    Ok(reading)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Printing: to standard output for results, to standard error for what goes with them.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use crate::settings::Colour;
 

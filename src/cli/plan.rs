@@ -47,9 +47,13 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
     let (settings, output) = invocation.start(said, "warn")?;
     let run = settings.run()?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
-    let reading = super::reading(&source, source.read_head().await, output)?;
+    let Some(reading) = super::accept(source.read_head().await, output)? else { return Ok(Exit::Failure) };
+    let Some(intent) = &reading.intent else {
+        output::print("Harbor is switched off in this repository: nothing to do")?;
+        return Ok(Exit::Success);
+    };
     let servers = connect::connect(&settings.harbor()?, &settings.kubernetes()?).await?;
-    let (plan, unread) = preview::preview(&reading, &servers.harbor, &servers.cluster, &run).await?;
+    let (plan, unread) = preview::preview(intent, &servers.harbor, &servers.cluster, &run).await?;
     if let Some(error) = unread {
         output::remark(&format!("warning: {error}"))?;
     }
@@ -59,7 +63,7 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
         let options = ShowOptions { colour: output.colour(), verbose: arguments.verbose };
         output::print(&plan.text(options))?;
     }
-    Ok(if plan.needs_a_person() || !reading.intent.held.is_empty() {
+    Ok(if plan.needs_a_person() || !reading.snapshot.held.is_empty() {
         Exit::Parked
     } else if plan.is_converged() {
         Exit::Success

@@ -4,12 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, Exit, Invocation, PathArg, join, output};
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::{self, Output};
+use super::{CliError, Exit, Invocation, PathArg, join, status};
 use crate::daemon::pass::Outcome;
-use crate::daemon::rehearse::{self, RehearsalOptions};
-use crate::daemon::source::Source;
+use crate::daemon::rehearse::{self, Audience, Calls, RehearsalOptions};
+use crate::daemon::source::{Reading, Source, SourceError};
+use crate::plan::show::{FullPlan, ShowOptions};
+use crate::run::record::LaneRecord;
 use crate::settings::{OutputArgs, RepositoryArgs, RunningArgs};
-use crate::shutdown;
+use crate::{shutdown, snapshot};
 
 /// Rehearse the whole flow against a Harbor and a Kubernetes inside this process
 #[derive(Debug, Args)]
@@ -78,11 +84,88 @@ pub(super) async fn rehearse(arguments: RehearseArgs, invocation: &Invocation) -
         save: arguments.save,
     };
     let stop = shutdown::watch_signals()?;
-    let show = Show { output, verbose: arguments.verbose };
+    let show = Show::new(output, arguments.verbose);
     let outcome = rehearse::rehearse(&source, &settings.run()?, &options, &stop, &show).await?;
     Ok(match outcome {
         Outcome::Converged => Exit::Success,
         Outcome::Failed => Exit::Failed,
         Outcome::Parked => Exit::Parked,
     })
+}
+
+/// Prints a rehearsal while it goes: results to standard output, the progress to standard error.
+struct Show {
+    output: Output,
+    verbose: bool,
+    bar: ProgressBar,
+}
+
+impl Show {
+    fn new(output: Output, verbose: bool) -> Self {
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} lanes settled, {elapsed}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        Self { output, verbose, bar }
+    }
+
+    /// Prints. A standard output that can't be written to does not end a rehearsal.
+    fn print(&self, text: &str) {
+        self.bar.suspend(|| output::print(text).ok());
+    }
+}
+
+impl Audience for Show {
+    fn planned(&self, reading: &Reading, plan: Option<&FullPlan>) {
+        let snapshot = &reading.snapshot;
+        if !snapshot.faults.is_empty() {
+            self.print(&snapshot::render(&snapshot.faults, self.output.colour()));
+        }
+        match plan {
+            Some(plan) => {
+                self.print(&plan.text(ShowOptions { colour: self.output.colour(), verbose: self.verbose }));
+            }
+            None if reading.intent.is_none() => {
+                let text = format!("{}: Harbor is switched off, nothing is done\n", snapshot.revision.short());
+                self.print(&text);
+            }
+            None => self.print("the plan could not be made in this weather; it is made again, team by team\n"),
+        }
+    }
+
+    fn progress(&self, settled: usize, of: usize) {
+        self.bar.set_length(of as u64);
+        self.bar.set_position(settled as u64);
+    }
+
+    fn refused(&self, error: &SourceError) {
+        if let SourceError::Refused { faults, .. } = error {
+            self.print(&snapshot::render(faults, self.output.colour()));
+        }
+        self.print(&format!("{error}\n"));
+    }
+
+    fn applied(&self, lanes: &[LaneRecord], calls: &Calls) {
+        self.bar.finish_and_clear();
+        self.print(&format!("{}\n{}", status::show_lanes(lanes, self.output.colour()), show_calls(calls)));
+    }
+}
+
+fn show_calls(calls: &Calls) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["calls", "reads", "writes", "sign-ins", "made to fail"]);
+    for (name, counts) in [("Harbor", &calls.harbor), ("Kubernetes", &calls.kubernetes)] {
+        let numbers = [counts.reads, counts.writes, counts.sign_ins, counts.struck].map(|n| n.to_string());
+        table.add_row([vec![name.to_owned()], numbers.to_vec()].concat());
+    }
+    let mut text = format!("{}\n", table.trim_fmt());
+    for counts in [&calls.harbor, &calls.kubernetes] {
+        for (route, number) in &counts.by_route {
+            text.push_str(&format!("  {number:>6}  {route}\n"));
+        }
+    }
+    text.push_str(&format!("  in {:.2} s\n", calls.seconds));
+    text
 }

@@ -52,7 +52,7 @@ pub(super) fn settings(arguments: SettingsArgs, invocation: &Invocation) -> Resu
         output::print(&serde_json::to_string_pretty(&object)?)?;
     } else {
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
+        table.load_style(comfy_table::presets::NOTHING);
         table.set_header(["setting", "value", "from"]);
         for row in rows {
             let value = match &row.value {

@@ -7,6 +7,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 
 use super::{CliError, Exit, Invocation, join, output};
+use crate::daemon::pass::{Outcome, PassReport};
 use crate::run::journal::DaemonRecord;
 use crate::run::record::{Held, LaneId, LaneRecord, RunState};
 use crate::serve::status::{self, StatusReport};
@@ -64,6 +65,28 @@ async fn read(settings: &Settings) -> Result<(StatusReport, bool), CliError> {
     Ok((crate::daemon::stopped_status(Path::new(&state)).await?, false))
 }
 
+/// What a pass came to, as `apply` prints it.
+pub(super) fn show_outcome(report: &PassReport, colour: bool) -> String {
+    let mut text = show_lanes(&report.lanes, colour);
+    let ending = match report.outcome {
+        _ if report.stopped => "stopped before its end",
+        Outcome::Converged => "converged",
+        Outcome::Failed => "failed: trying again may help",
+        Outcome::Parked => "parked: a person has to do something",
+    };
+    text.push_str(&format!("{} {ending}\n", report.revision.short()));
+    text
+}
+
+/// Where lanes stand, and what is wrong with them.
+pub(super) fn show_lanes(lanes: &[LaneRecord], colour: bool) -> String {
+    let mut text = table(lanes, Utc::now(), colour);
+    for problem in lanes.iter().flat_map(|lane| &lane.problems) {
+        text.push_str(&format_problem(problem));
+    }
+    text
+}
+
 fn exit(lanes: &[LaneRecord]) -> Exit {
     let removed = |lane: &&LaneRecord| !matches!(lane.held, Some(Held::Removed { .. }));
     let mut exit = Exit::Success;
@@ -89,20 +112,7 @@ fn show(
         text.push_str("no team is known yet\n");
         return text;
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["team", "state", "for", "commit", "about"]);
-    for lane in &report.lanes {
-        table.add_row([
-            lane.lane.to_string(),
-            paint(state(lane), colour),
-            age(now - lane.since),
-            lane.revision.short().to_owned(),
-            about(lane),
-        ]);
-    }
-    text.push_str(&table.trim_fmt());
-    text.push('\n');
+    text.push_str(&table(&report.lanes, now, colour));
     if detailed {
         for problem in report.lanes.iter().flat_map(|lane| &lane.problems) {
             text.push_str(&format_problem(problem));
@@ -116,6 +126,22 @@ fn show(
         }
     }
     text
+}
+
+fn table(lanes: &[LaneRecord], now: DateTime<Utc>, colour: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["team", "state", "for", "commit", "about"]);
+    for lane in lanes {
+        table.add_row([
+            lane.lane.to_string(),
+            paint(state(lane), colour),
+            age(now - lane.since),
+            lane.revision.short().to_owned(),
+            about(lane),
+        ]);
+    }
+    format!("{}\n", table.trim_fmt())
 }
 
 fn format_problem(problem: &crate::run::record::Problem) -> String {

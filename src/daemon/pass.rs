@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::source::{Source, SourceError};
+use super::source::{Reading, Source, SourceError};
 use super::world::{SystemChance, SystemClock};
 use crate::plan::PlanOptions;
 use crate::run::Rules;
@@ -102,41 +102,43 @@ pub(super) async fn engine(
     .await
 }
 
-/// Makes one pass over everything.
+/// Makes one pass over everything that a reading asks for.
 ///
 /// # Errors
-/// When the repository or the journal can't be used. What a server refuses is not an
-/// error here: it is in the report.
+/// When the journal can't be used. What a server refuses is not an error here: it is in the report.
 pub async fn apply(
     source: &Source,
+    reading: Reading,
     surroundings: Surroundings,
     settings: &RunSettings,
     stop: &CancellationToken,
 ) -> Result<PassReport, PassError> {
-    let reading = source.read_head().await?;
+    let revision = reading.snapshot.revision.clone();
+    let held = !reading.snapshot.held.is_empty();
     let engine = engine(source, surroundings, settings, false, |mut rules| {
         rules.retry.attempts = rules.retry.attempts.min(ATTEMPTS_OF_ONE_PASS);
         rules
     })
     .await?;
-    let held = !reading.intent.held.is_empty();
-    let revision = reading.intent.revision.clone();
-    engine.submit(reading.intent, Reach::Everything).await?;
-    let stopped = tokio::select! {
-        () = engine.settled() => false,
-        () = stop.cancelled() => true,
-        error = engine.failed() => return Err(PassError::Broken(error)),
-    };
+    let mut stopped = false;
+    if let Some(intent) = reading.intent {
+        engine.submit(intent, Reach::Everything).await?;
+        stopped = tokio::select! {
+            () = engine.settled() => false,
+            () = stop.cancelled() => true,
+            error = engine.failed() => return Err(PassError::Broken(error)),
+        };
+    }
     engine.stop(settings.stop_deadline).await;
     let good = revision.clone();
     engine.board().keep_daemon(|daemon| daemon.revision = Some(good)).await?;
     let lanes = engine.records();
-    let outcome = if held { outcome(&lanes).max_with_parked() } else { outcome(&lanes) };
-    Ok(PassReport { revision, outcome, lanes, stopped })
+    let outcome = outcome(&lanes);
+    Ok(PassReport { revision, outcome: if held { outcome.or_parked() } else { outcome }, lanes, stopped })
 }
 
 impl Outcome {
-    fn max_with_parked(self) -> Self {
+    fn or_parked(self) -> Self {
         if self == Self::Failed { Self::Failed } else { Self::Parked }
     }
 }
@@ -152,7 +154,7 @@ pub fn outcome(lanes: &[LaneRecord]) -> Outcome {
                 if lane.problems.iter().all(|problem| problem.class == ErrorClass::Rejected)
                     && !lane.problems.is_empty() =>
             {
-                outcome = outcome.max_with_parked();
+                outcome = outcome.or_parked();
             }
             _ => outcome = Outcome::Failed,
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 
-use super::source::Reading;
 use crate::plan::observed::ObservedTeam;
 use crate::plan::show::FullPlan;
 use crate::plan::{self, PlanOptions};
+use crate::run::engine::Intent;
 use crate::run::target::{Cluster, Extent, Harbor, TargetError};
 use crate::settings::RunSettings;
 
@@ -20,12 +20,11 @@ const TEAMS_AT_ONCE: usize = 32;
 /// When Harbor can't be read, or a login can't be tried. When Kubernetes can't be read the plan says
 /// so for every team: what Harbor needs is still worth seeing.
 pub async fn preview(
-    reading: &Reading,
+    intent: &Intent,
     harbor: &Arc<dyn Harbor>,
     cluster: &Arc<dyn Cluster>,
     settings: &RunSettings,
 ) -> Result<(FullPlan, Option<TargetError>), TargetError> {
-    let intent = &reading.intent;
     let of_platform = harbor.observe_platform(&intent.platform.shared_groups).await?;
     let platform =
         plan::plan_platform(&intent.platform, &of_platform, settings.oidc_client_secret.is_some());

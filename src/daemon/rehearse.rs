@@ -21,9 +21,7 @@ use crate::rehearsal::{CallCounts, ServeError, Weather};
 use crate::run::Rules;
 use crate::run::engine::{Engine, Reach};
 use crate::run::record::LaneRecord;
-use crate::run::target::TargetError;
 use crate::settings::{HarborAccess, KubernetesAccess, RunSettings};
-use crate::values::Revision;
 
 /// How a rehearsal goes.
 #[derive(Debug, Clone, Default)]
@@ -44,18 +42,19 @@ pub struct RehearsalOptions {
 
 /// What a rehearsal tells while it goes.
 pub trait Audience: Send + Sync {
-    /// A commit is about to be applied, and this is its plan; `None` when bad weather kept it from being made.
+    /// A commit is about to be applied, and this is its plan; `None` when bad weather kept it from being made,
+    /// or Harbor is switched off in the repository.
     fn planned(&self, reading: &Reading, plan: Option<&FullPlan>);
     /// So many of so many lanes are settled.
     fn progress(&self, settled: usize, of: usize);
     /// A commit that is refused: nothing is done for it.
-    fn refused(&self, revision: &Revision, error: &SourceError);
+    fn refused(&self, error: &SourceError);
     /// A commit was applied, with these records at its end and these calls made for it.
-    fn applied(&self, revision: &Revision, lanes: &[LaneRecord], calls: &Calls);
+    fn applied(&self, lanes: &[LaneRecord], calls: &Calls);
 }
 
 /// The calls that were made to each stand-in.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Calls {
     /// Harbor's.
     pub harbor: CallCounts,
@@ -76,7 +75,7 @@ pub enum RehearsalError {
     Serve(#[from] ServeError),
     /// A client of a stand-in could not be made.
     #[error(transparent)]
-    Connect(#[from] TargetError),
+    Connect(#[from] connect::ConnectServersError),
     /// The file of a saved state can't be used.
     #[error("failed to {act} the saved state {}", path.display())]
     Saved {
@@ -131,8 +130,8 @@ pub async fn rehearse(
         ..settings.clone()
     };
     let revisions = match &options.commits {
-        Some(range) => source.commits(range).await?,
-        None => vec![source.head().await?],
+        Some(range) => source.commits(range).await?.into_iter().map(Some).collect(),
+        None => vec![None],
     };
     let surroundings = Surroundings {
         harbor: stage.servers.harbor.clone(),
@@ -143,26 +142,33 @@ pub async fn rehearse(
     let engine = pass::engine(source, surroundings, &settings, true, impatient).await.map_err(PassError::from)?;
     let mut held = false;
     for revision in revisions {
-        let reading = match source.read_at(&revision).await {
+        let reading = match &revision {
+            Some(revision) => source.read_at(revision).await,
+            None => source.read_head().await,
+        };
+        let reading = match reading {
             Ok(reading) => reading,
             Err(error @ SourceError::Refused { .. }) => {
-                audience.refused(&revision, &error);
+                audience.refused(&error);
                 held = true;
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        held = !reading.intent.held.is_empty();
-        for desired in &reading.intent.teams {
+        held = !reading.snapshot.held.is_empty();
+        let Some(intent) = reading.intent.clone() else {
+            audience.planned(&reading, None);
+            continue;
+        };
+        for desired in &intent.teams {
             stage.kubernetes.add_namespace(desired.namespace.as_str());
         }
-        let plan =
-            preview::preview(&reading, &stage.servers.harbor, &stage.servers.cluster, &settings).await.ok();
+        let plan = preview::preview(&intent, &stage.servers.harbor, &stage.servers.cluster, &settings).await.ok();
         audience.planned(&reading, plan.as_ref().map(|(plan, _)| plan));
         stage.harbor.reset_counts();
         stage.kubernetes.reset_counts();
         let began = std::time::Instant::now();
-        engine.submit(reading.intent, Reach::Changed).await.map_err(PassError::from)?;
+        engine.submit(intent, Reach::Changed).await.map_err(PassError::from)?;
         tokio::select! {
             () = follow(&engine, audience) => {}
             () = stop.cancelled() => break,
@@ -173,7 +179,7 @@ pub async fn rehearse(
             kubernetes: stage.kubernetes.counts(),
             seconds: began.elapsed().as_secs_f64(),
         };
-        audience.applied(&revision, &engine.records(), &calls);
+        audience.applied(&engine.records(), &calls);
     }
     let stopped = stop.is_cancelled();
     engine.stop(settings.stop_deadline).await;

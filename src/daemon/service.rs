@@ -61,7 +61,8 @@ pub async fn run(
     settings: RunSettings,
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
-    let engine = Arc::new(pass::engine(&source, surroundings, &settings, true, |rules| rules).await?);
+    let engine = pass::engine(&source, surroundings, &settings, true, |rules| rules).await;
+    let engine = Arc::new(engine.map_err(PassError::from)?);
     let told = engine.clone();
     let telling = stop.child_token();
     status::tell(&settings.state, Arc::new(move || status::report(told.board())), telling.clone())?;
@@ -136,17 +137,24 @@ impl Service {
     }
 
     async fn take(&mut self, reading: Reading, reach: Reach) -> Result<(), ServiceError> {
-        let revision = reading.intent.revision.clone();
+        let snapshot = &reading.snapshot;
+        let revision = snapshot.revision.clone();
         tracing::info!(
-            commit = %revision.short(), snapshot.teams = reading.intent.teams.len(),
-            snapshot.held = reading.intent.held.len(), "read {}", revision.short()
+            commit = %revision.short(), snapshot.teams = snapshot.teams.len(), snapshot.held = snapshot.held.len(),
+            "read {} with {} teams", revision.short(), snapshot.teams.len()
         );
-        for fault in &reading.faults {
+        for fault in &snapshot.faults {
             tracing::warn!(commit = %revision.short(), "{fault}");
         }
         self.seen = Some(revision.clone());
-        self.intent = Some(reading.intent.clone());
-        self.engine.submit(reading.intent, reach).await?;
+        match reading.intent {
+            // What teams have stays, as when they are removed.
+            None => tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done"),
+            Some(intent) => {
+                self.intent = Some(intent.clone());
+                self.engine.submit(intent, reach).await?;
+            }
+        }
         self.engine
             .board()
             .keep_daemon(|daemon| {
@@ -172,8 +180,10 @@ impl Service {
         if let Some(last_good) = last_good {
             match self.source.read_at(&last_good).await {
                 Ok(reading) => {
-                    self.intent = Some(reading.intent.clone());
-                    self.engine.submit(reading.intent, reach).await?;
+                    self.intent.clone_from(&reading.intent);
+                    if let Some(intent) = reading.intent {
+                        self.engine.submit(intent, reach).await?;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the last good commit can't be read");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use crate::edge::git::{GitError, Repository, WorkingTree};
+use crate::edge::git::{GitError, Repository};
 use crate::edge::watch::Watched;
 use crate::run::Rules;
 use crate::run::declaration::{JobDeclarations, JobFaults, JobSummary, PlatformInputs};
@@ -84,7 +84,7 @@ pub struct Reading {
 pub struct Source(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
+    repository: Repository,
     reference: Option<String>,
     working_tree: bool,
     options: SnapshotOptions,
@@ -109,11 +109,11 @@ impl Source {
             registry_host: settings.registry_host.clone(),
         };
         let jobs = read_jobs(settings.jobs.as_deref())?;
-        let is_repository = Repository::open(path)?.is_some();
+        let repository = Repository::open(path)?;
         Ok(Self(Arc::new(Inner {
-            path: path.to_owned(),
+            working_tree: settings.working_tree || !repository.is_git(),
+            repository,
             reference: settings.reference.clone(),
-            working_tree: settings.working_tree || !is_repository,
             options,
             jobs,
             builder: Mutex::new(SnapshotBuilder::new()),
@@ -149,6 +149,20 @@ impl Source {
         .await
     }
 
+    /// The commit that is followed.
+    ///
+    /// # Errors
+    /// When there is none, as in a plain folder.
+    pub async fn head(&self) -> Result<Revision, SourceError> {
+        self.blocking(|inner| Ok(inner.repository.head(inner.reference.as_deref())?)).await
+    }
+
+    /// Whether the working tree is read instead of commits.
+    #[must_use]
+    pub fn is_working_tree(&self) -> bool {
+        self.0.working_tree
+    }
+
     /// A commit's state.
     ///
     /// # Errors
@@ -164,7 +178,7 @@ impl Source {
     /// When the repository has no such commits, or is no repository.
     pub async fn commits(&self, range: &str) -> Result<Vec<Revision>, SourceError> {
         let range = range.to_owned();
-        self.blocking(move |inner| Ok(inner.repository()?.commits(&range)?)).await
+        self.blocking(move |inner| Ok(inner.repository.commits(&range)?)).await
     }
 
     /// How the platform's steps are carried out.
@@ -194,9 +208,10 @@ impl Source {
     /// What has to be watched to notice a change.
     #[must_use]
     pub fn watched(&self) -> (PathBuf, Watched) {
-        match Repository::open(&self.0.path) {
-            Ok(Some(repository)) if !self.0.working_tree => (repository.git_folder(), Watched::GitFolder),
-            _ => (self.0.path.join(&self.0.options.root).join("env"), Watched::Folder),
+        let repository = &self.0.repository;
+        match repository.git_directory() {
+            Some(folder) if !self.0.working_tree => (folder.to_owned(), Watched::GitFolder),
+            _ => (repository.path().join(&self.0.options.root).join("env"), Watched::Folder),
         }
     }
 
@@ -230,22 +245,18 @@ pub fn read_jobs(folder: Option<&Path>) -> Result<JobDeclarations, SourceError> 
 }
 
 impl Inner {
-    fn repository(&self) -> Result<Repository, SourceError> {
-        Repository::open(&self.path)?.ok_or_else(|| GitError::NoRepository { path: self.path.clone() }.into())
-    }
-
     /// The commit that is followed; `None` where the working tree is.
     fn head(&self) -> Result<Option<Revision>, SourceError> {
         if self.working_tree {
             return Ok(None);
         }
-        Ok(Some(self.repository()?.head(self.reference.as_deref())?))
+        Ok(Some(self.repository.head(self.reference.as_deref())?))
     }
 }
 
 impl Inner {
     fn read_commit(&self, revision: &Revision) -> Result<Reading, SourceError> {
-        let tree = self.repository()?.tree_at(revision)?;
+        let tree = self.repository.tree_at(revision)?;
         let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
         let built = builder.build(&tree, revision.clone(), &self.options);
         drop(builder);
@@ -253,13 +264,11 @@ impl Inner {
     }
 
     fn read_working_tree(&self) -> Result<Reading, SourceError> {
-        let tree = WorkingTree::new(&self.path);
-        // What the tree is called is known once it was read.
-        let unnamed = Revision::working_tree("");
-        let built = SnapshotBuilder::new().build(&tree, unnamed, &self.options);
-        let revision = tree.revision();
-        let built = built.map(|snapshot| Snapshot { revision: revision.clone(), ..snapshot });
-        self.reading(built, &revision)
+        let tree = self.repository.working_tree();
+        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = tree.snapshot(&mut builder, &self.options);
+        drop(builder);
+        self.reading(built, &tree.revision())
     }
 
     fn reading(
@@ -270,7 +279,7 @@ impl Inner {
         let snapshot = built.map_err(|error| match error {
             SnapshotError::Refused { faults } => SourceError::Refused { revision: revision.clone(), faults },
             SnapshotError::Unreadable(source) => SourceError::Unreadable {
-                repository: self.path.clone(),
+                repository: self.repository.path().to_owned(),
                 revision: revision.clone(),
                 source,
             },

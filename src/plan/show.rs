@@ -51,6 +51,12 @@ impl FullPlan {
         self.summary.keys().all(|verdict| *verdict == Verdict::Keep)
     }
 
+    /// Whether something is left to a person.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        self.summary.contains_key(&Verdict::Report)
+    }
+
     /// The plan as text: a block for the platform and each team, then a line of totals.
     #[must_use]
     pub fn text(&self, options: ShowOptions) -> String {

@@ -304,7 +304,7 @@ fn read_file(path: &Path) -> Result<Said, SettingsError> {
         source,
     })?;
     crate::run::yaml::from_text(&text)
-        .map_err(|message| SettingsError::File { path: path.to_owned(), message })
+        .map_err(|misread| SettingsError::File { path: path.to_owned(), message: misread.to_string() })
 }
 
 /// Reads a file that holds one secret; the line's end is not part of it.
