@@ -144,10 +144,17 @@ impl TryFrom<String> for Access {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         match text.split_once(':') {
-            Some((resource, action)) if !resource.is_empty() && !action.is_empty() && !action.contains(':') => {
-                Ok(Self { resource: resource.to_owned(), action: action.to_owned() })
+            Some((resource, action))
+                if !resource.is_empty() && !action.is_empty() && !action.contains(':') =>
+            {
+                Ok(Self {
+                    resource: resource.to_owned(),
+                    action: action.to_owned(),
+                })
             }
-            _ => Err(format!("access {text:?} must be written resource:action, such as repository:pull")),
+            _ => Err(format!(
+                "access {text:?} must be written resource:action, such as repository:pull"
+            )),
         }
     }
 }
@@ -285,8 +292,10 @@ impl fmt::Debug for Fingerprint {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

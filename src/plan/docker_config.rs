@@ -34,7 +34,9 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,7 +49,9 @@ pub struct DockerConfig {
 
 impl fmt::Debug for DockerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DockerConfig").field("registries", &self.auths.keys()).finish_non_exhaustive()
+        f.debug_struct("DockerConfig")
+            .field("registries", &self.auths.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +59,10 @@ impl DockerConfig {
     /// A configuration with no login at all.
     #[must_use]
     pub fn empty() -> Self {
-        Self { auths: BTreeMap::new(), rest: Map::new() }
+        Self {
+            auths: BTreeMap::new(),
+            rest: Map::new(),
+        }
     }
 
     /// Reads the bytes of a Secret's key.
@@ -78,14 +85,20 @@ impl DockerConfig {
     /// `None` when there is no entry for the registry or it can't be read.
     #[must_use]
     pub fn login(&self, host: &RegistryHost) -> Option<Login> {
-        self.auths.iter().find(|(registry, _)| names_host(registry, host)).and_then(|(_, entry)| read_login(entry))
+        self.auths
+            .iter()
+            .find(|(registry, _)| names_host(registry, host))
+            .and_then(|(_, entry)| read_login(entry))
     }
 
     /// The login that names this user, for whichever registry. Where the platform's
     /// domain changed, the robot's own login still stands under the former host.
     #[must_use]
     pub fn login_of(&self, username: &str) -> Option<Login> {
-        self.auths.values().filter_map(read_login).find(|login| login.username == username)
+        self.auths
+            .values()
+            .filter_map(read_login)
+            .find(|login| login.username == username)
     }
 
     /// The configuration with this login for the host. Entries of other registries are kept,
@@ -94,7 +107,8 @@ impl DockerConfig {
     pub fn with_login(&self, host: &RegistryHost, login: &Login) -> Self {
         let mut auths = self.auths.clone();
         auths.retain(|registry, entry| {
-            !names_host(registry, host) && read_login(entry).is_none_or(|other| other.username != login.username)
+            !names_host(registry, host)
+                && read_login(entry).is_none_or(|other| other.username != login.username)
         });
         let password = login.password.expose_secret();
         auths.insert(
@@ -107,7 +121,10 @@ impl DockerConfig {
                 "auth": STANDARD.encode(format!("{}:{password}", login.username)),
             }),
         );
-        Self { auths, rest: self.rest.clone() }
+        Self {
+            auths,
+            rest: self.rest.clone(),
+        }
     }
 
     /// Whether an entry other than the host's names this user.
@@ -122,7 +139,10 @@ impl DockerConfig {
     #[must_use]
     pub fn render(&self) -> SecretString {
         let mut object = self.rest.clone();
-        object.insert("auths".to_owned(), Value::Object(self.auths.clone().into_iter().collect()));
+        object.insert(
+            "auths".to_owned(),
+            Value::Object(self.auths.clone().into_iter().collect()),
+        );
         SecretString::from(Value::Object(object).to_string())
     }
 
@@ -142,16 +162,30 @@ impl DockerConfig {
 
 /// Whether a key of `auths` stands for the host: docker also writes `https://host` and `https://host/v2/`.
 fn names_host(registry: &str, host: &RegistryHost) -> bool {
-    let bare = registry.strip_prefix("https://").or_else(|| registry.strip_prefix("http://")).unwrap_or(registry);
+    let bare = registry
+        .strip_prefix("https://")
+        .or_else(|| registry.strip_prefix("http://"))
+        .unwrap_or(registry);
     bare.split('/').next() == Some(host.as_str())
 }
 
 fn read_login(entry: &Value) -> Option<Login> {
-    let text = |key: &str| entry.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |key: &str| {
+        entry
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+    };
     if let (Some(username), Some(password)) = (text("username"), text("password")) {
-        return Some(Login { username: username.to_owned(), password: SecretString::from(password) });
+        return Some(Login {
+            username: username.to_owned(),
+            password: SecretString::from(password),
+        });
     }
     let decoded = String::from_utf8(STANDARD.decode(text("auth")?).ok()?).ok()?;
     let (username, password) = decoded.split_once(':')?;
-    Some(Login { username: username.to_owned(), password: SecretString::from(password) })
+    Some(Login {
+        username: username.to_owned(),
+        password: SecretString::from(password),
+    })
 }

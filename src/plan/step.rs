@@ -10,9 +10,7 @@ use super::desired::StorageQuota;
 use crate::values::names::{GroupName, RobotName, SecretName, ServiceAccountName};
 
 /// An operation written in Rust that a job file names as a step.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// Harbor's own configuration is as the platform's values ask.

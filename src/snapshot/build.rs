@@ -40,15 +40,26 @@ impl SnapshotBuilder {
         options: &SnapshotOptions,
     ) -> Result<Snapshot, SnapshotError> {
         if self.options != *options {
-            *self = Self { options: options.clone(), ..Self::default() };
+            *self = Self {
+                options: options.clone(),
+                ..Self::default()
+            };
         }
         let mut shared = Faults::new(Scope::Shared);
         let read = self.read(tree, options, &mut shared)?;
         let Some((layout, platform, teams)) = read else {
-            return Err(SnapshotError::Refused { faults: sorted(shared.list) });
+            return Err(SnapshotError::Refused {
+                faults: sorted(shared.list),
+            });
         };
         let refused = !shared.list.is_empty();
-        let faults = sorted(shared.list.into_iter().chain(teams.held.values().flatten().cloned()).collect());
+        let faults = sorted(
+            shared
+                .list
+                .into_iter()
+                .chain(teams.held.values().flatten().cloned())
+                .collect(),
+        );
         if refused {
             return Err(SnapshotError::Refused { faults });
         }
@@ -70,16 +81,28 @@ impl SnapshotBuilder {
         shared: &mut Faults,
     ) -> Result<Option<(Layout, Platform, Teams)>, TreeError> {
         let walk = Walk::new(tree);
-        let Some(env) = find_env(&walk, &options.root, shared)? else { return Ok(None) };
-        let Some(layout) = find_layout(&walk, &env, options.layout, shared)? else { return Ok(None) };
-        let mut files = Files { walk: &walk, cache: Some(&mut self.documents) };
+        let Some(env) = find_env(&walk, &options.root, shared)? else {
+            return Ok(None);
+        };
+        let Some(layout) = find_layout(&walk, &env, options.layout, shared)? else {
+            return Ok(None);
+        };
+        let mut files = Files {
+            walk: &walk,
+            cache: Some(&mut self.documents),
+        };
         let read = shared_files::read(layout, &env, &mut files, options, shared)?;
         self.documents.turn();
         let teams = match &read.teams {
-            Some((plain, secrets)) => teams_file::read(plain, secrets, read.platform.cluster.as_deref(), shared),
+            Some((plain, secrets)) => {
+                teams_file::read(plain, secrets, read.platform.cluster.as_deref(), shared)
+            }
             None => team_directories::read(&walk, &env, &mut self.teams, shared)?,
         };
-        let sealed = read.platform.spec_version.is_some_and(|version| version >= FIRST_SEALED_VERSION);
+        let sealed = read
+            .platform
+            .spec_version
+            .is_some_and(|version| version >= FIRST_SEALED_VERSION);
         let layout = match layout {
             Layout::Dirs if sealed && options.layout.is_none() => Layout::Sealed,
             layout => layout,
@@ -92,7 +115,11 @@ impl SnapshotBuilder {
 ///
 /// # Errors
 /// As [`SnapshotBuilder::build`].
-pub fn check(tree: &dyn Tree, revision: Revision, options: &SnapshotOptions) -> Result<Snapshot, SnapshotError> {
+pub fn check(
+    tree: &dyn Tree,
+    revision: Revision,
+    options: &SnapshotOptions,
+) -> Result<Snapshot, SnapshotError> {
     SnapshotBuilder::new().build(tree, revision, options)
 }
 
@@ -104,12 +131,20 @@ fn sorted(mut faults: Vec<Fault>) -> Vec<Fault> {
 
 /// The path of `env/`, which everything is read from.
 fn find_env(walk: &Walk<'_>, root: &str, shared: &mut Faults) -> Result<Option<String>, TreeError> {
-    let root = root.trim_matches('/');
-    if root.split('/').any(|part| part == "..") {
-        shared.file(root, "the folder of the values leads out of the repository", "name it from the repository's root");
+    let mut parts: Vec<&str> = root
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
+    if parts.contains(&"..") {
+        shared.file(
+            root,
+            "the folder of the values leads out of the repository",
+            "name it from the repository's root",
+        );
         return Ok(None);
     }
-    let env = if matches!(root, "" | ".") { "env".to_owned() } else { format!("{root}/env") };
+    parts.push("env");
+    let env = parts.join("/");
     let before = shared.list.len();
     match walk.find(&env, shared)? {
         Lookup::Found(found) if found.entry.kind == EntryKind::Directory => return Ok(Some(env)),
@@ -150,7 +185,9 @@ fn find_layout(
         && found.entry.kind == EntryKind::Directory
     {
         for entry in walk.list(&found.path, &found.entry)?.iter() {
-            let Ok(name) = std::str::from_utf8(&entry.name) else { continue };
+            let Ok(name) = std::str::from_utf8(&entry.name) else {
+                continue;
+            };
             let inside = format!("{namespaces}/{name}/sealedsecrets");
             markers.sealed_secrets |= walk.exists(&inside, EntryKind::Directory, shared)?;
         }

@@ -80,7 +80,12 @@ impl Files<'_, '_> {
 }
 
 /// Reads and parses one file, named in faults by the path that it was looked for at.
-pub(super) fn load(walk: &Walk<'_>, path: &str, found: &Found, faults: &mut Faults) -> Result<Loaded, TreeError> {
+pub(super) fn load(
+    walk: &Walk<'_>,
+    path: &str,
+    found: &Found,
+    faults: &mut Faults,
+) -> Result<Loaded, TreeError> {
     let bytes = match walk.read(found, MAX_FILE)? {
         Content::Bytes(bytes) => bytes,
         Content::TooLarge(size) => {

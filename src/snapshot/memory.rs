@@ -41,7 +41,8 @@ impl MemoryTree {
     /// Removes a file, or a directory with all that is in it.
     pub fn remove(&mut self, path: &str) {
         let below = format!("{path}/");
-        self.files.retain(|file, _| file != path && !file.starts_with(&below));
+        self.files
+            .retain(|file, _| file != path && !file.starts_with(&below));
     }
 
     /// Adds a symbolic link.
@@ -59,8 +60,14 @@ impl MemoryTree {
     }
 
     fn below<'a>(&'a self, directory: &str) -> impl Iterator<Item = (&'a str, &'a Leaf)> {
-        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
-        self.files.iter().filter_map(move |(path, leaf)| Some((path.strip_prefix(&prefix)?, leaf)))
+        let prefix = if directory.is_empty() {
+            String::new()
+        } else {
+            format!("{directory}/")
+        };
+        self.files
+            .iter()
+            .filter_map(move |(path, leaf)| Some((path.strip_prefix(&prefix)?, leaf)))
     }
 
     /// A digest as a git tree has it: of every path below and all content.
@@ -82,7 +89,11 @@ impl MemoryTree {
 
 impl Tree for MemoryTree {
     fn root(&self) -> Entry {
-        Entry { name: Vec::new(), kind: EntryKind::Directory, id: None }
+        Entry {
+            name: Vec::new(),
+            kind: EntryKind::Directory,
+            id: None,
+        }
     }
 
     fn list(&self, path: &str, _: &Entry) -> Result<Vec<Entry>, TreeError> {
@@ -94,22 +105,44 @@ impl Tree for MemoryTree {
                     directories.insert(name);
                     continue;
                 }
-                (None, Leaf::File(content)) => (rest, EntryKind::File, Some(ContentId::new(&Sha256::digest(content)))),
-                (None, Leaf::Link(target)) => (rest, EntryKind::Symlink, Some(ContentId::new(&Sha256::digest(target)))),
+                (None, Leaf::File(content)) => (
+                    rest,
+                    EntryKind::File,
+                    Some(ContentId::new(&Sha256::digest(content))),
+                ),
+                (None, Leaf::Link(target)) => (
+                    rest,
+                    EntryKind::Symlink,
+                    Some(ContentId::new(&Sha256::digest(target))),
+                ),
                 (None, Leaf::Submodule) => (rest, EntryKind::Submodule, None),
             };
-            entries.push(Entry { name: name.into(), kind, id });
+            entries.push(Entry {
+                name: name.into(),
+                kind,
+                id,
+            });
         }
         entries.extend(directories.into_iter().map(|name| {
-            let whole = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-            Entry { name: name.into(), kind: EntryKind::Directory, id: Some(self.directory_id(&whole)) }
+            let whole = if path.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{path}/{name}")
+            };
+            Entry {
+                name: name.into(),
+                kind: EntryKind::Directory,
+                id: Some(self.directory_id(&whole)),
+            }
         }));
         Ok(entries)
     }
 
     fn read(&self, path: &str, _: &Entry, limit: u64) -> Result<Content, TreeError> {
         match self.files.get(path) {
-            Some(Leaf::File(content)) if content.len() as u64 > limit => Ok(Content::TooLarge(content.len() as u64)),
+            Some(Leaf::File(content)) if content.len() as u64 > limit => {
+                Ok(Content::TooLarge(content.len() as u64))
+            }
             Some(Leaf::File(content)) => Ok(Content::Bytes(content.clone())),
             _ => Err(TreeError::new(path, "there is no such file")),
         }

@@ -80,7 +80,11 @@ pub enum SnapshotError {
 }
 
 fn count(faults: &[Fault]) -> String {
-    match faults.iter().filter(|fault| fault.scope == crate::values::Scope::Shared).count() {
+    match faults
+        .iter()
+        .filter(|fault| fault.scope == crate::values::Scope::Shared)
+        .count()
+    {
         1 => "a fault".to_owned(),
         n => format!("{n} faults"),
     }

@@ -9,7 +9,11 @@ use crate::values::{Fault, Printable, Scope};
 /// `colour` is for a terminal that has it.
 #[must_use]
 pub fn render(faults: &[Fault], colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let mut text = String::new();
     for fault in faults {
         text.push_str(&render_one(fault, &renderer));
@@ -34,7 +38,9 @@ fn render_one(fault: &Fault, renderer: &Renderer) -> String {
         None => {
             let mut origin = Origin::path(file);
             if let (Some(_), Some(column)) = (fault.line, fault.column) {
-                origin = origin.line(line).char_column(usize::try_from(column).unwrap_or(1));
+                origin = origin
+                    .line(line)
+                    .char_column(usize::try_from(column).unwrap_or(1));
             }
             title.element(origin)
         }
@@ -61,10 +67,23 @@ fn summary(faults: &[Fault]) -> String {
         .collect();
     teams.sort_unstable();
     teams.dedup();
-    let number = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    let number = |n: usize, one: &str| {
+        if n == 1 {
+            format!("1 {one}")
+        } else {
+            format!("{n} {one}s")
+        }
+    };
     match (shared, teams.len()) {
         (0, 0) => "no faults".to_owned(),
-        (0, held) => format!("{}, holding {}", number(faults.len(), "fault"), number(held, "team")),
-        (shared, _) => format!("{}, {shared} of them in what all teams share", number(faults.len(), "fault")),
+        (0, held) => format!(
+            "{}, holding {}",
+            number(faults.len(), "fault"),
+            number(held, "team")
+        ),
+        (shared, _) => format!(
+            "{}, {shared} of them in what all teams share",
+            number(faults.len(), "fault")
+        ),
     }
 }

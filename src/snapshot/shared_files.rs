@@ -25,8 +25,16 @@ pub(super) fn read(
         return read_directories(layout, env, files, options, faults);
     }
     // Later files win, as they do when Otomi merges them; secrets come last.
-    let app_directories: &[&str] = if layout == Layout::Apps { &["charts", "apps"] } else { &["apps", "charts"] };
-    let cluster_file = if layout == Layout::Clouds { "clusters.yaml" } else { "cluster.yaml" };
+    let app_directories: &[&str] = if layout == Layout::Apps {
+        &["charts", "apps"]
+    } else {
+        &["apps", "charts"]
+    };
+    let cluster_file = if layout == Layout::Clouds {
+        "clusters.yaml"
+    } else {
+        "cluster.yaml"
+    };
     let mut paths = vec![cluster_file.to_owned()];
     for directory in app_directories {
         paths.extend(["cert-manager", "harbor", "keycloak"].map(|app| format!("{directory}/{app}.yaml")));
@@ -47,7 +55,11 @@ pub(super) fn read(
     };
     let root = view_of(&loaded);
     let app = |name: &str, faults: &mut Faults| {
-        let (older, newer) = if layout == Layout::Apps { ("charts", "apps") } else { ("apps", "charts") };
+        let (older, newer) = if layout == Layout::Apps {
+            ("charts", "apps")
+        } else {
+            ("apps", "charts")
+        };
         let older = root.map(&format!("{older}.{name}"), faults);
         older.under(root.map(&format!("{newer}.{name}"), faults))
     };
@@ -66,10 +78,17 @@ pub(super) fn read(
     let plain = files.load(&format!("{env}/teams.yaml"), faults)?;
     if matches!(plain, Loaded::Nothing) {
         let hint = "a platform without teams says so with `teamConfig: {}`";
-        faults.file(&format!("{env}/teams.yaml"), "the file that names the teams is not there", hint);
+        faults.file(
+            &format!("{env}/teams.yaml"),
+            "the file that names the teams is not there",
+            hint,
+        );
     }
     let secrets = files.load(&format!("{env}/secrets.teams.yaml"), faults)?;
-    Ok(Shared { platform, teams: Some((plain, secrets)) })
+    Ok(Shared {
+        platform,
+        teams: Some((plain, secrets)),
+    })
 }
 
 fn read_directories(
@@ -79,12 +98,21 @@ fn read_directories(
     options: &SnapshotOptions,
     faults: &mut Faults,
 ) -> Result<Shared, TreeError> {
-    let paths = ["settings/cluster.yaml", "settings/oidc.yaml", "settings/versions.yaml", "apps/harbor.yaml",
-        "apps/keycloak.yaml", "apps/cert-manager.yaml"];
+    let paths = [
+        "settings/cluster.yaml",
+        "settings/oidc.yaml",
+        "settings/versions.yaml",
+        "apps/harbor.yaml",
+        "apps/keycloak.yaml",
+        "apps/cert-manager.yaml",
+    ];
     let loaded = load_all(env, &paths, files, faults)?;
-    let mut specs = loaded.iter().map(|file| View::of(file.document()).map("spec", faults));
+    let mut specs = loaded
+        .iter()
+        .map(|file| View::of(file.document()).map("spec", faults));
     let mut spec = || specs.next().unwrap_or_default();
-    let (cluster, oidc, version, harbor, keycloak, cert_manager) = (spec(), spec(), spec(), spec(), spec(), spec());
+    let (cluster, oidc, version, harbor, keycloak, cert_manager) =
+        (spec(), spec(), spec(), spec(), spec(), spec());
     drop(specs);
     let parts = PlatformParts {
         cluster,
@@ -97,7 +125,10 @@ fn read_directories(
         chosen_cluster: None,
     };
     let platform = Platform::read(layout, &parts, options.registry_host.as_ref(), faults);
-    Ok(Shared { platform, teams: None })
+    Ok(Shared {
+        platform,
+        teams: None,
+    })
 }
 
 fn load_all<P: AsRef<str>>(
@@ -106,7 +137,10 @@ fn load_all<P: AsRef<str>>(
     files: &mut Files<'_, '_>,
     faults: &mut Faults,
 ) -> Result<Vec<Loaded>, TreeError> {
-    paths.iter().map(|path| files.load(&format!("{env}/{}", path.as_ref()), faults)).collect()
+    paths
+        .iter()
+        .map(|path| files.load(&format!("{env}/{}", path.as_ref()), faults))
+        .collect()
 }
 
 fn view_of(loaded: &[Loaded]) -> View<'_> {
@@ -137,7 +171,9 @@ fn choose_cluster(
         for (name, _, cluster) in cloud_view.map("clusters", faults).entries() {
             // A cluster that says nothing is on.
             let on = match cluster.node.value {
-                Value::Map(_) => View::single(cluster.document, cluster.node).flag("enabled", faults).unwrap_or(true),
+                Value::Map(_) => View::single(cluster.document, cluster.node)
+                    .flag("enabled", faults)
+                    .unwrap_or(true),
                 _ => true,
             };
             clusters.push((format!("{cloud}/{name}"), domain.clone(), on));
@@ -150,12 +186,18 @@ fn choose_cluster(
     let file = format!("{env}/clusters.yaml");
     let mut chosen = clusters.iter().filter(wanted);
     match (chosen.next(), chosen.next()) {
-        (Some((name, Some(domain), _)), None) => Some((name.clone(), format!("{}.{domain}", last_part(name)))),
+        (Some((name, Some(domain), _)), None) => {
+            Some((name.clone(), format!("{}.{domain}", last_part(name))))
+        }
         (Some((name, None, _)), None) => {
             if options.registry_host.is_some() {
                 return Some((name.clone(), String::new()));
             }
-            faults.file(&file, format!("the cloud of cluster {name} has no domain"), "give it one, or give --registry-host");
+            faults.file(
+                &file,
+                format!("the cloud of cluster {name} has no domain"),
+                "give it one, or give --registry-host",
+            );
             None
         }
         _ if faults.list.len() > before => None,
@@ -163,7 +205,11 @@ fn choose_cluster(
             let names = if clusters.is_empty() {
                 "none".to_owned()
             } else {
-                clusters.iter().map(|(name, ..)| &**name).collect::<Vec<_>>().join(", ")
+                clusters
+                    .iter()
+                    .map(|(name, ..)| &**name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
             let message = match (&options.cluster, first) {
                 (Some(cluster), _) => format!("there is no cluster {cluster}; there are: {names}"),

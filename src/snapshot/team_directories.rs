@@ -20,8 +20,16 @@ const MANY: usize = 64;
 
 /// Folders of a team whose files Otomi loads; `sealedsecrets`, `workloadValues`,
 /// `agents`, `knowledgebases` and `databases` are not among them.
-const LOADED_FOLDERS: [&str; 8] =
-    ["backups", "builds", "codeRepos", "netpols", "policies", "projects", "services", "workloads"];
+const LOADED_FOLDERS: [&str; 8] = [
+    "backups",
+    "builds",
+    "codeRepos",
+    "netpols",
+    "policies",
+    "projects",
+    "services",
+    "workloads",
+];
 
 /// What one directory turned out to be.
 #[derive(Debug, Clone)]
@@ -65,16 +73,26 @@ pub(super) fn read(
     let turn = cache.turn;
 
     let mut unknown = Vec::new();
-    for entry in entries.iter().filter(|entry| !is_hidden(&entry.name) && entry.kind != EntryKind::File) {
+    for entry in entries
+        .iter()
+        .filter(|entry| !is_hidden(&entry.name) && entry.kind != EntryKind::File)
+    {
         match cache.slots.get_mut(&entry.name) {
             Some(slot) if slot.id.is_some() && slot.id == entry.id => slot.turn = turn,
             _ => unknown.push(entry),
         }
     }
-    for (entry, read) in unknown.iter().zip(read_all(walk, &path, &unknown)?) {
+    for (entry, read) in unknown.iter().zip(read_all(walk, &path, &found.path, &unknown)?) {
         // What a link led to may change without the directory changing.
         let id = if read.linked { None } else { entry.id };
-        cache.slots.insert(entry.name.clone(), Slot { id, outcome: read.outcome, turn });
+        cache.slots.insert(
+            entry.name.clone(),
+            Slot {
+                id,
+                outcome: read.outcome,
+                turn,
+            },
+        );
     }
     cache.slots.retain(|_, slot| slot.turn == turn);
 
@@ -94,12 +112,22 @@ struct Read {
     linked: bool,
 }
 
-fn read_all(walk: &Walk<'_>, path: &str, entries: &[&Entry]) -> Result<Vec<Read>, TreeError> {
+/// `path` is what `env/teams` is called, `real` where it is once links were followed.
+fn read_all(walk: &Walk<'_>, path: &str, real: &str, entries: &[&Entry]) -> Result<Vec<Read>, TreeError> {
     let each = |walk: &Walk<'_>, entries: &[&Entry]| -> Result<Vec<Read>, TreeError> {
-        entries.iter().map(|entry| read_one(walk, path, entry)).collect()
+        entries
+            .iter()
+            .map(|entry| read_one(walk, path, real, entry))
+            .collect()
     };
-    let fork = if entries.len() < MANY { None } else { walk.tree().fork() };
-    let Some(fork) = fork else { return each(walk, entries) };
+    let fork = if entries.len() < MANY {
+        None
+    } else {
+        walk.tree().fork()
+    };
+    let Some(fork) = fork else {
+        return each(walk, entries);
+    };
     let (near, far) = entries.split_at(entries.len() / 2);
     std::thread::scope(|scope| {
         let other = scope.spawn(move || {
@@ -121,20 +149,37 @@ fn read_all(walk: &Walk<'_>, path: &str, entries: &[&Entry]) -> Result<Vec<Read>
 }
 
 /// Reads one entry of `env/teams/`.
-fn read_one(walk: &Walk<'_>, teams: &str, entry: &Entry) -> Result<Read, TreeError> {
+fn read_one(walk: &Walk<'_>, teams: &str, real: &str, entry: &Entry) -> Result<Read, TreeError> {
     let name = String::from_utf8_lossy(&entry.name);
     let path = format!("{teams}/{name}");
     let mut faults = Faults::new(Scope::Team(name.clone().into_owned()));
     let found = match entry.kind {
-        EntryKind::Directory => Found { path: path.clone(), entry: entry.clone(), linked: false },
+        EntryKind::Directory => Found {
+            path: path.clone(),
+            entry: entry.clone(),
+            linked: false,
+        },
         _ => match walk.find(&path, &mut faults)? {
             Lookup::Found(found) if found.entry.kind == EntryKind::Directory => found,
-            Lookup::Found(_) => return Ok(Read { outcome: Outcome::Nothing, linked: true }),
+            Lookup::Found(_) => {
+                return Ok(Read {
+                    outcome: Outcome::Nothing,
+                    linked: true,
+                });
+            }
             Lookup::Missing => {
                 faults.file(&path, "this symbolic link leads to nothing", "");
-                return Ok(Read { outcome: Outcome::Held(faults.list), linked: true });
+                return Ok(Read {
+                    outcome: Outcome::Held(faults.list),
+                    linked: true,
+                });
             }
-            Lookup::Refused => return Ok(Read { outcome: Outcome::Held(faults.list), linked: true }),
+            Lookup::Refused => {
+                return Ok(Read {
+                    outcome: Outcome::Held(faults.list),
+                    linked: true,
+                });
+            }
         },
     };
     let id = match TeamId::new(&*name) {
@@ -142,7 +187,10 @@ fn read_one(walk: &Walk<'_>, teams: &str, entry: &Entry) -> Result<Read, TreeErr
         Err(error) => {
             let hint = "rename the directory: the team's project, namespace and robots are named after it";
             faults.file(&path, error.to_string(), hint);
-            return Ok(Read { outcome: Outcome::Held(faults.list), linked: false });
+            return Ok(Read {
+                outcome: Outcome::Held(faults.list),
+                linked: false,
+            });
         }
     };
     let mut linked = found.linked;
@@ -164,10 +212,14 @@ fn read_directory(
 ) -> Result<Option<Team>, TreeError> {
     let entries = walk.tree().list(&found.path, &found.entry)?;
     let settings = load_settings(walk, path, found, &entries, linked, faults)?;
-    if settings.is_empty() && !has_loaded_file(walk, path, found, &entries, linked, faults)? {
+    if settings.is_empty() && !has_loaded_file(walk, found, &entries, linked, faults)? {
         // A fault above says more than that nothing is there.
         if faults.list.is_empty() {
-            faults.file(path, "this directory has nothing that makes a team", "add a settings.yaml, or remove it");
+            faults.file(
+                path,
+                "this directory has nothing that makes a team",
+                "add a settings.yaml, or remove it",
+            );
         }
         return Ok(None);
     }
@@ -199,7 +251,11 @@ fn load_settings(
         let file = format!("{path}/{name}");
         match entry.kind {
             EntryKind::File => {
-                let found = Found { path: format!("{}/{name}", found.path), entry: entry.clone(), linked: false };
+                let found = Found {
+                    path: format!("{}/{name}", found.path),
+                    entry: entry.clone(),
+                    linked: false,
+                };
                 settings.push(load(walk, &file, &found, faults)?);
             }
             EntryKind::Directory => {}
@@ -221,24 +277,28 @@ fn load_settings(
 /// Whether a directory without settings is a team all the same, by a file of a kind that Otomi loads.
 fn has_loaded_file(
     walk: &Walk<'_>,
-    path: &str,
     found: &Found,
     entries: &[Entry],
     linked: &mut bool,
     faults: &mut Faults,
 ) -> Result<bool, TreeError> {
-    if entries.iter().any(|entry| is_values_file(entry) && entry.name.ends_with(b"apps.yaml")) {
+    if entries
+        .iter()
+        .any(|entry| is_values_file(entry) && entry.name.ends_with(b"apps.yaml"))
+    {
         return Ok(true);
     }
     for folder in LOADED_FOLDERS {
-        let Some(entry) = entries.iter().find(|entry| entry.name == folder.as_bytes()) else { continue };
+        let Some(entry) = entries.iter().find(|entry| entry.name == folder.as_bytes()) else {
+            continue;
+        };
         let inside = format!("{}/{folder}", found.path);
         let files = match entry.kind {
             EntryKind::Directory => walk.tree().list(&inside, entry)?,
             EntryKind::File => continue,
             _ => {
                 *linked = true;
-                match walk.find(&format!("{path}/{folder}"), faults)? {
+                match walk.find(&inside, faults)? {
                     Lookup::Found(found) if found.entry.kind == EntryKind::Directory => {
                         walk.tree().list(&found.path, &found.entry)?
                     }

@@ -59,7 +59,10 @@ fn read_team(name: &str, body: &Body<'_>, cluster: Option<&str>, teams: &mut Tea
             Value::Null => {}
             Value::Map(_) => settings = settings.under(View::single(layer.document, layer.node)),
             _ => {
-                let message = format!("the settings of a team must be a map, and are {}", layer.node.kind());
+                let message = format!(
+                    "the settings of a team must be a map, and are {}",
+                    layer.node.kind()
+                );
                 faults.at(layer.document, layer.node.place, message, "");
             }
         }
@@ -78,31 +81,43 @@ const ID_HINT: &str = "rename the team: its project, namespace and robots are na
 
 /// `id` must repeat the key; Otomi's schema says so and checks nothing.
 fn check_id(name: &str, settings: &View<'_>, faults: &mut Faults) {
-    let Some(found) = settings.find("id", faults) else { return };
+    let Some(found) = settings.find("id", faults) else {
+        return;
+    };
     let same = match &found.node.value {
         Value::Text(id) | Value::Number(id) => &**id == name,
         _ => false,
     };
     if !same {
         let message = format!("the id of team {name:?} must be {name:?} as well");
-        faults.at(found.document, found.node.place, message, "the key above it is what counts");
+        faults.at(
+            found.document,
+            found.node.place,
+            message,
+            "the key above it is what counts",
+        );
     }
 }
 
 /// Whether a team lists a cluster. One that has no list is deployed everywhere.
 fn is_deployed_on(cluster: &str, settings: &View<'_>, faults: &mut Faults) -> bool {
-    settings.texts("clusters", faults).is_none_or(|clusters| clusters.contains(&cluster))
+    settings
+        .texts("clusters", faults)
+        .is_none_or(|clusters| clusters.contains(&cluster))
 }
 
 type TeamEntry<'a> = (&'a str, Place, FoundValue<'a>);
 
 /// Every team that one file names, those under `teamConfig.teams` first.
 fn team_entries<'a>(file: &'a Loaded, shared: &mut Faults) -> Vec<TeamEntry<'a>> {
-    let Some(document) = file.document() else { return Vec::new() };
+    let Some(document) = file.document() else {
+        return Vec::new();
+    };
     let root = View::of([document]);
     let config = root.map("teamConfig", shared);
-    let (wrapped, direct): (Vec<_>, Vec<_>) =
-        config.entries().partition(|(key, _, found)| *key == "teams" && !is_team_called_teams(found.node));
+    let (wrapped, direct): (Vec<_>, Vec<_>) = config
+        .entries()
+        .partition(|(key, _, found)| *key == "teams" && !is_team_called_teams(found.node));
     let mut all = Vec::new();
     for (_, _, found) in wrapped {
         all.extend(View::single(found.document, found.node).entries());
@@ -113,8 +128,24 @@ fn team_entries<'a>(file: &'a Loaded, shared: &mut Faults) -> Vec<TeamEntry<'a>>
 
 /// Keys that a team's settings have.
 const SETTINGS: [&str; 18] = [
-    "id", "alerts", "oidc", "selfService", "resourceQuota", "limitRange", "managedMonitoring", "networkPolicy",
-    "password", "clusters", "harbor", "services", "jobs", "apps", "builds", "workloads", "netpols", "policies",
+    "id",
+    "alerts",
+    "oidc",
+    "selfService",
+    "resourceQuota",
+    "limitRange",
+    "managedMonitoring",
+    "networkPolicy",
+    "password",
+    "clusters",
+    "harbor",
+    "services",
+    "jobs",
+    "apps",
+    "builds",
+    "workloads",
+    "netpols",
+    "policies",
 ];
 
 /// `teamConfig.teams` is the map of all teams, or the settings of a team called `teams`.

@@ -112,6 +112,9 @@ pub struct TreeError {
 impl TreeError {
     /// Names the path at which an error happened.
     pub fn new(path: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { path: path.into(), source: source.into() }
+        Self {
+            path: path.into(),
+            source: source.into(),
+        }
     }
 }

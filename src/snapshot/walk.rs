@@ -35,7 +35,10 @@ pub(super) enum Lookup {
 
 impl<'t> Walk<'t> {
     pub(super) fn new(tree: &'t dyn Tree) -> Self {
-        Self { tree, listed: RefCell::default() }
+        Self {
+            tree,
+            listed: RefCell::default(),
+        }
     }
 
     pub(super) fn tree(&self) -> &'t dyn Tree {
@@ -46,19 +49,31 @@ impl<'t> Walk<'t> {
     pub(super) fn find(&self, path: &str, faults: &mut Faults) -> Result<Lookup, TreeError> {
         let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut done: Vec<String> = Vec::new();
-        let mut at = Found { path: String::new(), entry: self.tree.root(), linked: false };
+        let mut at = Found {
+            path: String::new(),
+            entry: self.tree.root(),
+            linked: false,
+        };
         let mut links = 0;
         while let Some(name) = todo.pop() {
             match &*name {
                 "" | "." => continue,
                 ".." => {
                     if done.pop().is_none() {
-                        faults.file(path, "a symbolic link on this path leads out of the repository", LINK_HINT);
+                        faults.file(
+                            path,
+                            "a symbolic link on this path leads out of the repository",
+                            LINK_HINT,
+                        );
                         return Ok(Lookup::Refused);
                     }
                     // The entry of the parent is found again from the root.
                     todo.extend(std::mem::take(&mut done).into_iter().rev());
-                    at = Found { path: String::new(), entry: self.tree.root(), linked: at.linked };
+                    at = Found {
+                        path: String::new(),
+                        entry: self.tree.root(),
+                        linked: at.linked,
+                    };
                     continue;
                 }
                 _ => {}
@@ -70,23 +85,41 @@ impl<'t> Walk<'t> {
             let Some(entry) = entries.iter().find(|entry| entry.name == name.as_bytes()) else {
                 return Ok(Lookup::Missing);
             };
-            let here = if at.path.is_empty() { name.clone() } else { format!("{}/{name}", at.path) };
+            let here = if at.path.is_empty() {
+                name.clone()
+            } else {
+                format!("{}/{name}", at.path)
+            };
             match entry.kind {
                 EntryKind::Symlink => {
                     links += 1;
                     let target = self.tree.target(&here, entry)?;
-                    let Some(target) = inside(&target, links, path, &here, faults) else { return Ok(Lookup::Refused) };
+                    let Some(target) = inside(&target, links, path, &here, faults) else {
+                        return Ok(Lookup::Refused);
+                    };
                     todo.extend(target.split('/').rev().map(str::to_owned));
                     at.linked = true;
                 }
                 EntryKind::Submodule | EntryKind::Other => {
-                    let what = if entry.kind == EntryKind::Submodule { "a submodule" } else { "no file or directory" };
-                    faults.file(&here, format!("this is {what}, so its content is not in this repository"), "");
+                    let what = if entry.kind == EntryKind::Submodule {
+                        "a submodule"
+                    } else {
+                        "no file or directory"
+                    };
+                    faults.file(
+                        &here,
+                        format!("this is {what}, so its content is not in this repository"),
+                        "",
+                    );
                     return Ok(Lookup::Refused);
                 }
                 EntryKind::File | EntryKind::Directory => {
                     done.push(name);
-                    at = Found { path: here, entry: entry.clone(), linked: at.linked };
+                    at = Found {
+                        path: here,
+                        entry: entry.clone(),
+                        linked: at.linked,
+                    };
                 }
             }
         }
@@ -107,7 +140,9 @@ impl<'t> Walk<'t> {
             return Ok(Rc::clone(entries));
         }
         let entries = Rc::new(self.tree.list(path, directory)?);
-        self.listed.borrow_mut().insert(path.to_owned(), Rc::clone(&entries));
+        self.listed
+            .borrow_mut()
+            .insert(path.to_owned(), Rc::clone(&entries));
         Ok(entries)
     }
 
@@ -135,7 +170,11 @@ fn inside(target: &[u8], links: usize, path: &str, link: &str, faults: &mut Faul
         return None;
     }
     if links > MAX_LINKS {
-        faults.file(path, format!("this path leads through more than {MAX_LINKS} symbolic links"), LINK_HINT);
+        faults.file(
+            path,
+            format!("this path leads through more than {MAX_LINKS} symbolic links"),
+            LINK_HINT,
+        );
         return None;
     }
     Some(target.to_owned())

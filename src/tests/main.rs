@@ -6,3 +6,4 @@ mod kubernetes_edge;
 mod layers;
 mod replay;
 mod support;
+mod values_trees;

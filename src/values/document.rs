@@ -41,7 +41,12 @@ impl Document {
         }
         match yaml::parse(&text) {
             Ok(root) if root.get("sops").is_some_and(is_sops) => Ok(Parsed::Encrypted),
-            Ok(root) => Ok(Parsed::Document(Self { file: file.to_owned(), text, root, secret })),
+            Ok(root) => Ok(Parsed::Document(Self {
+                file: file.to_owned(),
+                text,
+                root,
+                secret,
+            })),
             Err(error) => Err(Box::new(not_yaml(file, &text, secret, scope, error))),
         }
     }
@@ -60,21 +65,33 @@ impl Document {
 
 /// Whether a file is one of those that Otomi keeps secrets in, `secrets.*`.
 pub(crate) fn is_secret(file: &str) -> bool {
-    file.rsplit('/').next().is_some_and(|name| name.starts_with("secrets."))
+    file.rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with("secrets."))
 }
 
 fn is_sops(node: &Node) -> bool {
-    ["mac", "lastmodified", "version"].iter().any(|key| node.get(key).is_some())
+    ["mac", "lastmodified", "version"]
+        .iter()
+        .any(|key| node.get(key).is_some())
 }
 
 fn not_utf8(file: &str, scope: &Scope, error: &std::string::FromUtf8Error) -> Fault {
-    let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+    let good = error
+        .as_bytes()
+        .get(..error.utf8_error().valid_up_to())
+        .unwrap_or_default();
     let good = String::from_utf8_lossy(good);
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let line = count(good.matches('\n').count() + 1);
     let column = count(good.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
-    Fault::of_file(file, scope.clone(), "the file is not UTF-8 from here on", "save it as UTF-8")
-        .at(Place { line, column }, None)
+    Fault::of_file(
+        file,
+        scope.clone(),
+        "the file is not UTF-8 from here on",
+        "save it as UTF-8",
+    )
+    .at(Place { line, column }, None)
 }
 
 fn not_yaml(file: &str, text: &str, secret: bool, scope: &Scope, error: YamlError) -> Fault {

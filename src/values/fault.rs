@@ -58,7 +58,12 @@ const KEPT: usize = 100;
 
 impl Fault {
     /// A fault of a whole file or directory.
-    pub(crate) fn of_file(file: impl Into<String>, scope: Scope, message: impl Into<String>, hint: &str) -> Self {
+    pub(crate) fn of_file(
+        file: impl Into<String>,
+        scope: Scope,
+        message: impl Into<String>,
+        hint: &str,
+    ) -> Self {
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
         Self {
             file: file.into(),
@@ -77,7 +82,11 @@ impl Fault {
         self.line = Some(place.line);
         self.column = Some(place.column);
         self.excerpt = source.and_then(|source| Excerpt::cut(source, place));
-        self.text = self.excerpt.as_ref().map(|e| e.text().to_owned()).filter(|text| !text.is_empty());
+        self.text = self
+            .excerpt
+            .as_ref()
+            .map(|e| e.text().to_owned())
+            .filter(|text| !text.is_empty());
         self
     }
 }
@@ -102,7 +111,13 @@ pub(crate) struct Printable<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_debug()) } else { write!(f, "{c}") })
+        self.0.chars().try_for_each(|c| {
+            if c.is_control() {
+                write!(f, "{}", c.escape_debug())
+            } else {
+                write!(f, "{c}")
+            }
+        })
     }
 }
 
@@ -110,7 +125,9 @@ impl Excerpt {
     /// Cuts the line of a place out of its file. Nothing when the line seems to hold a
     /// secret, which in Otomi's plain settings it may.
     fn cut(source: &str, place: Place) -> Option<Self> {
-        let whole = source.split('\n').nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+        let whole = source
+            .split('\n')
+            .nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
         let whole = whole.trim_end_matches('\r');
         if looks_secret(whole) {
             return None;
@@ -118,8 +135,16 @@ impl Excerpt {
         let column = usize::try_from(place.column).ok()?.saturating_sub(1);
         let from = column.saturating_sub(KEPT);
         // What a terminal would obey is shown as a replacement character of the same length or less.
-        let line: String = whole.chars().skip(from).take(2 * KEPT).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let start = line.char_indices().nth(column - from).map_or(line.len(), |(byte, _)| byte);
+        let line: String = whole
+            .chars()
+            .skip(from)
+            .take(2 * KEPT)
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let start = line
+            .char_indices()
+            .nth(column - from)
+            .map_or(line.len(), |(byte, _)| byte);
         let rest = line.get(start..)?;
         let end = start + token(rest);
         Some(Self { line, start, end })
@@ -134,17 +159,43 @@ impl Excerpt {
 
 /// The length of the value or key at the beginning of a line's rest.
 fn token(rest: &str) -> usize {
-    let quoted = rest.chars().next().filter(|c| matches!(c, '"' | '\'')).and_then(|quote| {
-        rest.char_indices().skip(1).find(|(_, c)| *c == quote).map(|(byte, _)| byte + 1)
-    });
+    let quoted = rest
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\''))
+        .and_then(|quote| {
+            rest.char_indices()
+                .skip(1)
+                .find(|(_, c)| *c == quote)
+                .map(|(byte, _)| byte + 1)
+        });
     let end = quoted.unwrap_or_else(|| {
-        [": ", " #", ", "].iter().filter_map(|stop| rest.find(stop)).min().unwrap_or(rest.len())
+        [": ", " #", ", "]
+            .iter()
+            .filter_map(|stop| rest.find(stop))
+            .min()
+            .unwrap_or(rest.len())
     });
     let text = rest.get(..end).unwrap_or(rest).trim_end();
-    if quoted.is_some() { text.len() } else { text.strip_suffix(':').unwrap_or(text).len() }
+    if quoted.is_some() {
+        text.len()
+    } else {
+        text.strip_suffix(':').unwrap_or(text).len()
+    }
 }
 
 fn looks_secret(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["secret", "password", "token", "passwd", "key:", "credential", "private", "-----"].iter().any(|word| line.contains(word))
+    [
+        "secret",
+        "password",
+        "token",
+        "passwd",
+        "key:",
+        "credential",
+        "private",
+        "-----",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
 }

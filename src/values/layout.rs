@@ -58,13 +58,19 @@ pub struct UnknownLayout(String);
 impl FromStr for Layout {
     type Err = UnknownLayout;
     fn from_str(text: &str) -> Result<Self, UnknownLayout> {
-        Self::ALL.into_iter().find(|layout| layout.as_str() == text).ok_or_else(|| UnknownLayout(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|layout| layout.as_str() == text)
+            .ok_or_else(|| UnknownLayout(text.to_owned()))
     }
 }
 
 /// Which of the files and directories that tell the layouts apart are there, below `env/`.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one marker that exists or does not, in any combination")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one marker that exists or does not, in any combination"
+)]
 pub(crate) struct Markers {
     pub(crate) clusters_file: bool,
     pub(crate) clouds: bool,
@@ -88,13 +94,46 @@ impl Markers {
         match self {
             _ if directories && self.sealed_secrets => Some(Layout::Sealed),
             _ if directories => Some(Layout::Dirs),
-            Self { clusters_file: true, cluster_file: false, .. } => Some(Layout::Clouds),
-            Self { clusters_file: true, clouds: true, .. } => Some(Layout::Clouds),
-            Self { cluster_file: true, charts: true, apps: false, .. } => Some(Layout::Charts),
-            Self { apps: true, teams_file: true, .. } | Self { apps: true, cluster_file: true, .. } => Some(Layout::Apps),
-            Self { settings_cluster: true, sealed_secrets: true, .. } => Some(Layout::Sealed),
-            Self { settings_cluster: true, .. } => Some(Layout::Dirs),
-            Self { cluster_file: true, teams_file: true, .. } => Some(Layout::Apps),
+            Self {
+                clusters_file: true,
+                cluster_file: false,
+                ..
+            } => Some(Layout::Clouds),
+            Self {
+                clusters_file: true,
+                clouds: true,
+                ..
+            } => Some(Layout::Clouds),
+            Self {
+                cluster_file: true,
+                charts: true,
+                apps: false,
+                ..
+            } => Some(Layout::Charts),
+            Self {
+                apps: true,
+                teams_file: true,
+                ..
+            }
+            | Self {
+                apps: true,
+                cluster_file: true,
+                ..
+            } => Some(Layout::Apps),
+            Self {
+                settings_cluster: true,
+                sealed_secrets: true,
+                ..
+            } => Some(Layout::Sealed),
+            Self {
+                settings_cluster: true,
+                ..
+            } => Some(Layout::Dirs),
+            Self {
+                cluster_file: true,
+                teams_file: true,
+                ..
+            } => Some(Layout::Apps),
             _ => None,
         }
     }
@@ -107,11 +146,34 @@ mod tests {
     #[test]
     fn a_layout_is_told_by_what_exists() {
         let none = Markers::default();
-        let clouds = Markers { clusters_file: true, clouds: true, charts: true, teams_file: true, ..none };
-        let charts = Markers { cluster_file: true, charts: true, teams_file: true, ..none };
-        let apps = Markers { cluster_file: true, apps: true, teams_file: true, ..none };
-        let dirs = Markers { settings_cluster: true, apps: true, ..none };
-        let sealed = Markers { sealed_secrets: true, ..dirs };
+        let clouds = Markers {
+            clusters_file: true,
+            clouds: true,
+            charts: true,
+            teams_file: true,
+            ..none
+        };
+        let charts = Markers {
+            cluster_file: true,
+            charts: true,
+            teams_file: true,
+            ..none
+        };
+        let apps = Markers {
+            cluster_file: true,
+            apps: true,
+            teams_file: true,
+            ..none
+        };
+        let dirs = Markers {
+            settings_cluster: true,
+            apps: true,
+            ..none
+        };
+        let sealed = Markers {
+            sealed_secrets: true,
+            ..dirs
+        };
         for (markers, layout) in [
             (clouds, Some(Layout::Clouds)),
             (charts, Some(Layout::Charts)),
@@ -119,8 +181,21 @@ mod tests {
             (dirs, Some(Layout::Dirs)),
             (sealed, Some(Layout::Sealed)),
             (Markers { charts: true, ..apps }, Some(Layout::Apps)),
-            (Markers { teams_file: true, charts: true, ..dirs }, Some(Layout::Dirs)),
-            (Markers { settings_cluster: true, ..apps }, Some(Layout::Apps)),
+            (
+                Markers {
+                    teams_file: true,
+                    charts: true,
+                    ..dirs
+                },
+                Some(Layout::Dirs),
+            ),
+            (
+                Markers {
+                    settings_cluster: true,
+                    ..apps
+                },
+                Some(Layout::Apps),
+            ),
             (none, None),
             (Markers { apps: true, ..none }, None),
         ] {

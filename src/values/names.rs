@@ -166,7 +166,11 @@ fn group_name(text: &str) -> Rule {
     if text.is_empty() || text.len() > 255 {
         return Err("must have 1 to 255 characters");
     }
-    if text.contains(char::is_whitespace) { Err("must not contain white space") } else { Ok(()) }
+    if text.contains(char::is_whitespace) {
+        Err("must not contain white space")
+    } else {
+        Ok(())
+    }
 }
 
 fn label(text: &str) -> bool {
@@ -178,7 +182,11 @@ fn dns_label(text: &str) -> Rule {
     if text.len() > 63 {
         return Err("is longer than 63 characters");
     }
-    if label(text) { Ok(()) } else { Err("must be lower case letters, digits and inner dashes") }
+    if label(text) {
+        Ok(())
+    } else {
+        Err("must be lower case letters, digits and inner dashes")
+    }
 }
 
 fn dns_subdomain(text: &str) -> Rule {
@@ -209,7 +217,18 @@ mod tests {
 
     #[test]
     fn a_team_id_is_refused_when_harbor_or_kubernetes_would_refuse_it() {
-        for bad in ["", "a--b", "Demo", "-a", "a-", "a.b", "a_b", "équipe", "a b", &"x".repeat(59)] {
+        for bad in [
+            "",
+            "a--b",
+            "Demo",
+            "-a",
+            "a-",
+            "a.b",
+            "a_b",
+            "équipe",
+            "a b",
+            &"x".repeat(59),
+        ] {
             assert!(TeamId::new(bad).is_err(), "{bad:?} should be refused");
         }
         for good in ["a", "admin", "team-1", "1", &"x".repeat(58)] {
@@ -219,7 +238,15 @@ mod tests {
 
     #[test]
     fn a_harbor_name_has_single_separators_only() {
-        for bad in ["team__x", "team._x", "team_", "-team", "Team", "team/x", &"x".repeat(256)] {
+        for bad in [
+            "team__x",
+            "team._x",
+            "team_",
+            "-team",
+            "Team",
+            "team/x",
+            &"x".repeat(256),
+        ] {
             assert!(ProjectName::new(bad).is_err(), "{bad:?} should be refused");
         }
         for good in ["a", "team.x", "a_b", "12345", &"x".repeat(255)] {

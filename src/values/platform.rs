@@ -59,7 +59,9 @@ impl Platform {
         let registry_host = match registry_host {
             Some(host) => Some(host.clone()),
             None if harbor_enabled => registry_host_of(domain.as_deref(), parts, faults),
-            None => domain.as_deref().and_then(|domain| RegistryHost::new(format!("harbor.{domain}")).ok()),
+            None => domain
+                .as_deref()
+                .and_then(|domain| RegistryHost::new(format!("harbor.{domain}")).ok()),
         };
         let (oidc_issuer, oidc_client_id) = oidc(layout, domain.as_deref(), parts, faults);
         Self {
@@ -69,7 +71,8 @@ impl Platform {
             oidc_issuer,
             oidc_client_id,
             oidc_auto_onboard: parts.harbor.flag("oidcAutoOnboard", faults).unwrap_or(true),
-            oidc_user_claim: text(&parts.harbor, "oidcUserClaim", faults).unwrap_or_else(|| "email".to_owned()),
+            oidc_user_claim: text(&parts.harbor, "oidcUserClaim", faults)
+                .unwrap_or_else(|| "email".to_owned()),
             verify_certificate: verify_certificate(parts, faults),
             spec_version: match layout {
                 Layout::Clouds | Layout::Charts => None,
@@ -94,7 +97,11 @@ fn domain(parts: &PlatformParts<'_>, faults: &mut Faults) -> Option<String> {
 
 const NO_DOMAIN: &str = "a platform without a domain yet needs --registry-host to say where its Harbor is";
 
-fn registry_host_of(domain: Option<&str>, parts: &PlatformParts<'_>, faults: &mut Faults) -> Option<RegistryHost> {
+fn registry_host_of(
+    domain: Option<&str>,
+    parts: &PlatformParts<'_>,
+    faults: &mut Faults,
+) -> Option<RegistryHost> {
     let said = parts.cluster.find("domainSuffix", faults);
     let Some(domain) = domain else {
         // A value of a wrong type, or a file that does not parse, has its own fault already.
@@ -130,13 +137,21 @@ fn oidc(
 ) -> (Option<String>, String) {
     let client = text(&parts.keycloak, "idp.clientID", faults);
     let (keycloak, realm) = match layout {
-        Layout::Clouds | Layout::Charts => (parts.keycloak.flag("enabled", faults).unwrap_or(false), "master"),
+        Layout::Clouds | Layout::Charts => {
+            (parts.keycloak.flag("enabled", faults).unwrap_or(false), "master")
+        }
         Layout::Apps | Layout::Dirs | Layout::Sealed => (true, "otomi"),
     };
     let (issuer, client) = if keycloak {
-        (domain.map(|domain| format!("https://keycloak.{domain}/realms/{realm}")), client)
+        (
+            domain.map(|domain| format!("https://keycloak.{domain}/realms/{realm}")),
+            client,
+        )
     } else {
-        (text(&parts.oidc, "issuer", faults), text(&parts.oidc, "clientID", faults).or(client))
+        (
+            text(&parts.oidc, "issuer", faults),
+            text(&parts.oidc, "clientID", faults).or(client),
+        )
     };
     (issuer, client.unwrap_or_else(|| "otomi".to_owned()))
 }

@@ -43,7 +43,11 @@ impl StorageQuota {
             return Err("must be a whole number, with Ki, Mi, Gi or Ti behind it, or unlimited");
         }
         // Harbor keeps the limit as a signed number of 64 bits.
-        let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|n| i64::try_from(*n).is_ok());
+        let bytes = digits
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(unit))
+            .filter(|n| i64::try_from(*n).is_ok());
         match bytes {
             None => Err("is more than Harbor can count"),
             Some(0) => Err("is 0, with which nobody can push; leave it out, or write unlimited"),
@@ -67,8 +71,18 @@ mod tests {
 
     #[test]
     fn a_quota_is_read_in_every_spelling() {
-        for (text, bytes) in [("1", 1), ("10Gi", 10 << 30), ("500Mi", 500 << 20), ("3Ki", 3072), ("2Ti", 2 << 40)] {
-            assert_eq!(StorageQuota::parse(text), Ok(StorageQuota::Bytes(bytes)), "{text}");
+        for (text, bytes) in [
+            ("1", 1),
+            ("10Gi", 10 << 30),
+            ("500Mi", 500 << 20),
+            ("3Ki", 3072),
+            ("2Ti", 2 << 40),
+        ] {
+            assert_eq!(
+                StorageQuota::parse(text),
+                Ok(StorageQuota::Bytes(bytes)),
+                "{text}"
+            );
         }
         assert_eq!(StorageQuota::parse("unlimited"), Ok(StorageQuota::Unlimited));
         assert_eq!(StorageQuota::Unlimited.as_harbor(), -1);
@@ -76,7 +90,20 @@ mod tests {
 
     #[test]
     fn a_quota_that_harbor_cannot_keep_is_refused() {
-        for bad in ["", "0", "0Gi", "Gi", "10G", "10 Gi", "1.5Gi", "-5", "99999999Ti", "lots", "10gi", "１Gi"] {
+        for bad in [
+            "",
+            "0",
+            "0Gi",
+            "Gi",
+            "10G",
+            "10 Gi",
+            "1.5Gi",
+            "-5",
+            "99999999Ti",
+            "lots",
+            "10gi",
+            "１Gi",
+        ] {
             assert!(StorageQuota::parse(bad).is_err(), "{bad:?} should be refused");
         }
     }

@@ -28,17 +28,25 @@ impl Team {
             id,
             docker_login_download: docker_login_download(settings, faults),
             storage_quota: storage_quota(settings, faults),
-            group_mapping: settings.text("oidc.groupMapping", faults).map(|(text, _)| text.to_owned()),
+            group_mapping: settings
+                .text("oidc.groupMapping", faults)
+                .map(|(text, _)| text.to_owned()),
         }
     }
 }
 
 fn docker_login_download(settings: &View<'_>, faults: &mut Faults) -> bool {
     if settings.find("selfService.teamMembers", faults).is_some() {
-        return settings.flag("selfService.teamMembers.downloadDockerLogin", faults).unwrap_or(false);
+        return settings
+            .flag("selfService.teamMembers.downloadDockerLogin", faults)
+            .unwrap_or(false);
     }
     let lists = ["selfService.access", "selfService.team"].map(|path| settings.texts(path, faults));
-    lists.into_iter().flatten().flatten().any(|word| word == "downloadDockerConfig")
+    lists
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|word| word == "downloadDockerConfig")
 }
 
 fn storage_quota(settings: &View<'_>, faults: &mut Faults) -> Option<StorageQuota> {
@@ -55,7 +63,12 @@ fn storage_quota(settings: &View<'_>, faults: &mut Faults) -> Option<StorageQuot
     match StorageQuota::parse(text) {
         Ok(quota) => Some(quota),
         Err(rule) => {
-            faults.at(found.document, found.node.place, format!("harbor.storageQuota {rule}"), QUOTA_HINT);
+            faults.at(
+                found.document,
+                found.node.place,
+                format!("harbor.storageQuota {rule}"),
+                QUOTA_HINT,
+            );
             None
         }
     }

@@ -16,12 +16,16 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn new(scope: Scope) -> Self {
-        Self { scope, list: Vec::new() }
+        Self {
+            scope,
+            list: Vec::new(),
+        }
     }
 
     /// Notes a fault of a whole file or directory.
     pub(crate) fn file(&mut self, file: &str, message: impl Into<String>, hint: &str) {
-        self.list.push(Fault::of_file(file, self.scope.clone(), message, hint));
+        self.list
+            .push(Fault::of_file(file, self.scope.clone(), message, hint));
     }
 
     /// Notes a fault at a place of a document.
@@ -32,11 +36,13 @@ impl Faults {
     fn wrong_type(&mut self, found: &FoundValue<'_>, path: &str, wanted: &str) {
         let message = format!("{path} must be {wanted}, and is {}", found.node.kind());
         let hint = match (&found.node.value, wanted) {
-            (Value::Text(text), "a boolean") if !found.document.is_secret() => match &*text.to_ascii_lowercase() {
-                "yes" | "on" | "y" | "true" => "write true, without quotes",
-                "no" | "off" | "n" | "false" => "write false, without quotes",
-                _ => "write true or false",
-            },
+            (Value::Text(text), "a boolean") if !found.document.is_secret() => {
+                match &*text.to_ascii_lowercase() {
+                    "yes" | "on" | "y" | "true" => "write true, without quotes",
+                    "no" | "off" | "n" | "false" => "write false, without quotes",
+                    _ => "write true or false",
+                }
+            }
             (_, "a boolean") => "write true or false",
             (Value::Number(_) | Value::Bool(_), "text") => "put it in quotes",
             _ => "",
@@ -61,12 +67,22 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// The roots of some documents, the one that wins last.
     pub(crate) fn of(documents: impl IntoIterator<Item = &'a Document>) -> Self {
-        Self { layers: documents.into_iter().map(|document| FoundValue { document, node: &document.root }).collect() }
+        Self {
+            layers: documents
+                .into_iter()
+                .map(|document| FoundValue {
+                    document,
+                    node: &document.root,
+                })
+                .collect(),
+        }
     }
 
     /// One map.
     pub(crate) fn single(document: &'a Document, node: &'a Node) -> Self {
-        Self { layers: vec![FoundValue { document, node }] }
+        Self {
+            layers: vec![FoundValue { document, node }],
+        }
     }
 
     /// This view with another on top of it.
@@ -92,7 +108,9 @@ impl<'a> View<'a> {
                 }
             }
         });
-        Self { layers: maps.collect() }
+        Self {
+            layers: maps.collect(),
+        }
     }
 
     /// The keys of all layers, each with where it stands; a key of several layers comes several times.
@@ -103,13 +121,25 @@ impl<'a> View<'a> {
                 _ => &[],
             };
             let document = layer.document;
-            entries.iter().map(move |entry| (&*entry.key, entry.place, FoundValue { document, node: &entry.node }))
+            entries.iter().map(move |entry| {
+                (
+                    &*entry.key,
+                    entry.place,
+                    FoundValue {
+                        document,
+                        node: &entry.node,
+                    },
+                )
+            })
         })
     }
 
     /// The topmost value at a path; nothing where it is null, or was encrypted.
     pub(crate) fn find(&self, path: &str, faults: &mut Faults) -> Option<FoundValue<'a>> {
-        self.layers.iter().rev().find_map(|layer| walk(*layer, path, faults))
+        self.layers
+            .iter()
+            .rev()
+            .find_map(|layer| walk(*layer, path, faults))
     }
 
     /// The boolean at a path.
@@ -159,7 +189,10 @@ impl<'a> View<'a> {
         let texts = items.iter().filter_map(|item| match &item.value {
             Value::Text(text) => Some(&**text),
             _ => {
-                let item = FoundValue { document: found.document, node: item };
+                let item = FoundValue {
+                    document: found.document,
+                    node: item,
+                };
                 faults.wrong_type(&item, &format!("each item of {path}"), "text");
                 None
             }

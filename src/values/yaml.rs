@@ -69,7 +69,10 @@ impl Node {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|entry| &*entry.key == key).map(|entry| &entry.node),
+            Value::Map(entries) => entries
+                .iter()
+                .find(|entry| &*entry.key == key)
+                .map(|entry| &entry.node),
             _ => None,
         }
     }
@@ -127,12 +130,18 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
         })?;
         builder.take(event, place(span.start))?;
     }
-    Ok(builder.root.unwrap_or(Node { value: Value::Null, place: Place { line: 1, column: 1 } }))
+    Ok(builder.root.unwrap_or(Node {
+        value: Value::Null,
+        place: Place { line: 1, column: 1 },
+    }))
 }
 
 fn place(marker: Marker) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Place { line: number(marker.line().max(1)), column: number(marker.col() + 1) }
+    Place {
+        line: number(marker.line().max(1)),
+        column: number(marker.col() + 1),
+    }
 }
 
 /// A list or map that has begun and not yet ended.
@@ -144,7 +153,11 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<(Box<str>, Place)>, merges: Vec<Node> },
+    Map {
+        entries: Vec<Entry>,
+        key: Option<(Box<str>, Place)>,
+        merges: Vec<Node>,
+    },
 }
 
 #[derive(Default)]
@@ -177,7 +190,15 @@ impl Builder {
             }
             Event::MappingStart(_, anchor, tag) => {
                 check_tag(tag.as_deref(), &["map"], at)?;
-                self.begin(Content::Map { entries: Vec::new(), key: None, merges: Vec::new() }, anchor, at)
+                self.begin(
+                    Content::Map {
+                        entries: Vec::new(),
+                        key: None,
+                        merges: Vec::new(),
+                    },
+                    anchor,
+                    at,
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => {
@@ -186,7 +207,10 @@ impl Builder {
                 };
                 self.nodes += node.weight();
                 self.check_budget(at)?;
-                let node = Node { value: node.value.clone(), place: at };
+                let node = Node {
+                    value: node.value.clone(),
+                    place: at,
+                };
                 self.put(node, 0)
             }
             _ => Ok(()),
@@ -195,17 +219,29 @@ impl Builder {
 
     fn begin(&mut self, content: Content, anchor: usize, at: Place) -> Result<(), YamlError> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(fail(format!("more than {MAX_DEPTH} maps and lists are nested here"), at, None));
+            return Err(fail(
+                format!("more than {MAX_DEPTH} maps and lists are nested here"),
+                at,
+                None,
+            ));
         }
-        self.open.push(Open { place: at, anchor, content });
+        self.open.push(Open {
+            place: at,
+            anchor,
+            content,
+        });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), YamlError> {
-        let Some(open) = self.open.pop() else { return Ok(()) };
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
         let value = match open.content {
             Content::List(items) => Value::List(items),
-            Content::Map { mut entries, merges, .. } => {
+            Content::Map {
+                mut entries, merges, ..
+            } => {
                 refuse_twins(&entries)?;
                 for merge in merges {
                     merge_into(&mut entries, merge)?;
@@ -213,7 +249,13 @@ impl Builder {
                 Value::Map(entries)
             }
         };
-        self.put(Node { value, place: open.place }, open.anchor)
+        self.put(
+            Node {
+                value,
+                place: open.place,
+            },
+            open.anchor,
+        )
     }
 
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), YamlError> {
@@ -230,7 +272,11 @@ impl Builder {
             Some(Content::Map { entries, key, merges }) => match key.take() {
                 None => *key = Some((key_text(&node)?, node.place)),
                 Some((name, _)) if &*name == "<<" => merges.push(node),
-                Some((name, at)) => entries.push(Entry { key: name, place: at, node }),
+                Some((name, at)) => entries.push(Entry {
+                    key: name,
+                    place: at,
+                    node,
+                }),
             },
         }
         Ok(())
@@ -241,12 +287,20 @@ impl Builder {
             return Ok(());
         }
         let hint = "aliases that repeat aliases multiply; write the values out, or fewer of them";
-        Err(fail(format!("the file has more than {MAX_NODES} values up to here"), at, Some(hint)))
+        Err(fail(
+            format!("the file has more than {MAX_NODES} values up to here"),
+            at,
+            Some(hint),
+        ))
     }
 }
 
 fn fail(message: impl Into<String>, place: Place, hint: Option<&'static str>) -> YamlError {
-    YamlError { message: message.into(), place, hint }
+    YamlError {
+        message: message.into(),
+        place,
+        hint,
+    }
 }
 
 fn key_text(node: &Node) -> Result<Box<str>, YamlError> {
@@ -261,16 +315,26 @@ fn key_text(node: &Node) -> Result<Box<str>, YamlError> {
 
 fn refuse_twins(entries: &[Entry]) -> Result<(), YamlError> {
     let twin = if entries.len() <= 16 {
-        entries.iter().enumerate().find(|(index, entry)| entries.iter().take(*index).any(|e| e.key == entry.key))
+        entries
+            .iter()
+            .enumerate()
+            .find(|(index, entry)| entries.iter().take(*index).any(|e| e.key == entry.key))
     } else {
         let mut seen = HashSet::with_capacity(entries.len());
-        entries.iter().enumerate().find(|(_, entry)| !seen.insert(&entry.key))
+        entries
+            .iter()
+            .enumerate()
+            .find(|(_, entry)| !seen.insert(&entry.key))
     };
     match twin {
         None => Ok(()),
         Some((_, entry)) => {
             let hint = "a map has a key once: remove one of the two";
-            Err(fail(format!("the key {:?} stands here a second time", entry.key), entry.place, Some(hint)))
+            Err(fail(
+                format!("the key {:?} stands here a second time", entry.key),
+                entry.place,
+                Some(hint),
+            ))
         }
     }
 }
@@ -291,8 +355,15 @@ fn merge_into(entries: &mut Vec<Entry>, merge: Node) -> Result<(), YamlError> {
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, at: Place) -> Result<Value, YamlError> {
-    check_tag(tag, &["str", "int", "float", "bool", "null", "binary", "timestamp"], at)?;
-    let forced_text = tag.is_some_and(|tag| tag.core_suffix().is_none_or(|suffix| suffix == "str" || suffix == "binary"));
+    check_tag(
+        tag,
+        &["str", "int", "float", "bool", "null", "binary", "timestamp"],
+        at,
+    )?;
+    let forced_text = tag.is_some_and(|tag| {
+        tag.core_suffix()
+            .is_none_or(|suffix| suffix == "str" || suffix == "binary")
+    });
     if style != ScalarStyle::Plain || forced_text {
         return Ok(Value::Text(text.into()));
     }
@@ -317,7 +388,8 @@ fn is_number(text: &str) -> bool {
     if let Some(octal) = digits.strip_prefix("0o") {
         return !octal.is_empty() && octal.bytes().all(|b| (b'0'..=b'7').contains(&b));
     }
-    let leading_zero = digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
+    let leading_zero =
+        digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
     !leading_zero && digits.parse::<f64>().is_ok()
 }
 
@@ -327,6 +399,10 @@ fn check_tag(tag: Option<&Tag>, allowed: &[&str], at: Place) -> Result<(), YamlE
         None => Ok(()),
         Some(tag) if tag.original() == "!" => Ok(()),
         Some(tag) if tag.core_suffix().is_some_and(|suffix| allowed.contains(&suffix)) => Ok(()),
-        Some(tag) => Err(fail(format!("the tag {} is not known", tag.original()), at, Some("values are written without tags"))),
+        Some(tag) => Err(fail(
+            format!("the tag {} is not known", tag.original()),
+            at,
+            Some("values are written without tags"),
+        )),
     }
 }

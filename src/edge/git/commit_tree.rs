@@ -12,7 +12,9 @@ pub struct CommitTree {
 
 impl std::fmt::Debug for CommitTree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CommitTree").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("CommitTree")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -25,7 +27,9 @@ impl CommitTree {
     fn object(&self, path: &str, entry: &Entry, kind: ObjectType, limit: u64) -> Result<Content, TreeError> {
         let failed = |error: git2::Error| TreeError::new(path, error);
         let database = self.git.odb().map_err(failed)?;
-        let id = oid(entry).ok_or_else(|| TreeError::new(path, "the entry is of another tree"))?.map_err(failed)?;
+        let id = oid(entry)
+            .ok_or_else(|| TreeError::new(path, "the entry is of another tree"))?
+            .map_err(failed)?;
         let (size, _) = database.read_header(id).map_err(failed)?;
         if size as u64 > limit {
             return Ok(Content::TooLarge(size as u64));
@@ -45,7 +49,11 @@ fn oid(entry: &Entry) -> Option<Result<Oid, git2::Error>> {
 
 impl Tree for CommitTree {
     fn root(&self) -> Entry {
-        Entry { name: Vec::new(), kind: EntryKind::Directory, id: Some(ContentId::new(self.root.as_bytes())) }
+        Entry {
+            name: Vec::new(),
+            kind: EntryKind::Directory,
+            id: Some(ContentId::new(self.root.as_bytes())),
+        }
     }
 
     fn list(&self, path: &str, directory: &Entry) -> Result<Vec<Entry>, TreeError> {
@@ -64,7 +72,10 @@ impl Tree for CommitTree {
     fn target(&self, path: &str, link: &Entry) -> Result<Vec<u8>, TreeError> {
         match self.object(path, link, ObjectType::Blob, MAX_TARGET)? {
             Content::Bytes(target) => Ok(target),
-            Content::TooLarge(_) => Err(TreeError::new(path, "the target of the symbolic link is too long")),
+            Content::TooLarge(_) => Err(TreeError::new(
+                path,
+                "the target of the symbolic link is too long",
+            )),
         }
     }
 
@@ -94,7 +105,11 @@ fn entries(mut bytes: &[u8]) -> Option<Vec<Entry>> {
             b"160000" => EntryKind::Submodule,
             _ => EntryKind::File,
         };
-        entries.push(Entry { name: name.to_vec(), kind, id: Some(ContentId::new(id)) });
+        entries.push(Entry {
+            name: name.to_vec(),
+            kind,
+            id: Some(ContentId::new(id)),
+        });
         bytes = rest;
     }
     Some(entries)

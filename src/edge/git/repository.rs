@@ -84,7 +84,10 @@ impl Repository {
     /// The path does not exist, or is a git directory that git cannot open.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GitError> {
         let path = path.as_ref().to_owned();
-        let failed = |source| GitError::Path { path: path.clone(), source };
+        let failed = |source| GitError::Path {
+            path: path.clone(),
+            source,
+        };
         let metadata = std::fs::metadata(&path).map_err(failed)?;
         if !metadata.is_dir() {
             return Err(failed(std::io::ErrorKind::NotADirectory.into()));
@@ -132,7 +135,10 @@ impl Repository {
     pub fn tree_at(&self, commit: &Revision) -> Result<CommitTree, GitError> {
         let git = self.handle()?;
         let id = self.resolve(&git, commit.as_str())?;
-        let tree = git.find_commit(id).map_err(|source| self.read_error(source))?.tree_id();
+        let tree = git
+            .find_commit(id)
+            .map_err(|source| self.read_error(source))?
+            .tree_id();
         Ok(CommitTree::new(git, tree))
     }
 
@@ -147,12 +153,20 @@ impl Repository {
     /// # Errors
     /// The range is not written so, or names what is not there.
     pub fn commits(&self, range: &str) -> Result<Vec<Revision>, GitError> {
-        let bad = || GitError::BadRange { range: range.to_owned() };
+        let bad = || GitError::BadRange {
+            range: range.to_owned(),
+        };
         let (from, to) = range.split_once("..").ok_or_else(bad)?;
         if to.starts_with('.') {
             return Err(bad());
         }
-        let name = |name: &'static str, text: &str| if text.is_empty() { name.to_owned() } else { text.to_owned() };
+        let name = |name: &'static str, text: &str| {
+            if text.is_empty() {
+                name.to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
         let git = self.handle()?;
         let from = self.resolve(&git, &name("HEAD", from))?;
         let to = self.resolve(&git, &name("HEAD", to))?;
@@ -169,19 +183,40 @@ impl Repository {
 
     fn handle(&self) -> Result<git2::Repository, GitError> {
         let Some(directory) = &self.git_directory else {
-            return Err(GitError::NoRepository { path: self.path.clone() });
+            return Err(GitError::NoRepository {
+                path: self.path.clone(),
+            });
         };
-        git2::Repository::open_bare(directory).map_err(|source| GitError::Open { path: self.path.clone(), source })
+        git2::Repository::open_bare(directory).map_err(|source| GitError::Open {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// A full id, a branch, a remote branch or a tag, as git itself tries them.
     fn resolve(&self, git: &git2::Repository, name: &str) -> Result<Oid, GitError> {
-        let id = if name.len() == 40 { Oid::from_str(name).ok() } else { None };
-        let found = match id {
-            Some(id) => git.find_object(id, None).and_then(|object| object.peel_to_commit()),
-            None => git.resolve_reference_from_short_name(name).and_then(|reference| reference.peel_to_commit()),
+        let id = if name.len() == 40 {
+            Oid::from_str(name).ok()
+        } else {
+            None
         };
-        found.map(|commit| commit.id()).map_err(|source| self.unresolved(git, name, source))
+        if name.is_empty() {
+            return Err(GitError::NoSuchReference {
+                path: self.path.clone(),
+                name: String::new(),
+            });
+        }
+        let found = match id {
+            Some(id) => git
+                .find_object(id, None)
+                .and_then(|object| object.peel_to_commit()),
+            None => git
+                .resolve_reference_from_short_name(name)
+                .and_then(|reference| reference.peel_to_commit()),
+        };
+        found
+            .map(|commit| commit.id())
+            .map_err(|source| self.unresolved(git, name, source))
     }
 
     fn unresolved(&self, git: &git2::Repository, name: &str, source: git2::Error) -> GitError {
@@ -189,15 +224,19 @@ impl Repository {
         match source.code() {
             ErrorCode::UnbornBranch => GitError::Empty { path },
             _ if git.is_empty().unwrap_or(false) => GitError::Empty { path },
-            ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Peel => {
-                GitError::NoSuchReference { path, name: name.to_owned() }
-            }
+            ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Peel => GitError::NoSuchReference {
+                path,
+                name: name.to_owned(),
+            },
             _ => self.read_error(source),
         }
     }
 
     fn read_error(&self, source: git2::Error) -> GitError {
-        GitError::Read { path: self.path.clone(), source }
+        GitError::Read {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
@@ -209,7 +248,10 @@ fn find_git_directory(path: &Path) -> std::io::Result<Option<PathBuf>> {
         Ok(_) => {
             let text = std::fs::read_to_string(&dot_git)?;
             let Some(target) = text.trim_end().strip_prefix("gitdir:") else {
-                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "its .git file names no git directory"));
+                return Err(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    "its .git file names no git directory",
+                ));
             };
             return Ok(Some(path.join(target.trim_start())));
         }

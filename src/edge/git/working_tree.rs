@@ -26,7 +26,10 @@ pub struct WorkingTree {
 
 impl WorkingTree {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), seen: Arc::default() }
+        Self {
+            root: root.to_owned(),
+            seen: Arc::default(),
+        }
     }
 
     /// Builds a snapshot of the directory as it is now, named by the digest of what was read.
@@ -62,7 +65,8 @@ impl WorkingTree {
     }
 
     fn note(&self, path: &str, content: &[u8]) {
-        self.seen().insert(path.to_owned(), Sha256::digest(content).into());
+        self.seen()
+            .insert(path.to_owned(), Sha256::digest(content).into());
     }
 
     /// The path on this machine. No part of a tree's path is `..` or empty, so it stays below the root.
@@ -73,7 +77,11 @@ impl WorkingTree {
 
 impl Tree for WorkingTree {
     fn root(&self) -> Entry {
-        Entry { name: Vec::new(), kind: EntryKind::Directory, id: None }
+        Entry {
+            name: Vec::new(),
+            kind: EntryKind::Directory,
+            id: None,
+        }
     }
 
     fn list(&self, path: &str, _: &Entry) -> Result<Vec<Entry>, TreeError> {
@@ -88,7 +96,11 @@ impl Tree for WorkingTree {
                         _ if kind.is_file() => EntryKind::File,
                         _ => EntryKind::Other,
                     };
-                    Ok(Entry { name: entry.file_name().into_vec(), kind, id: None })
+                    Ok(Entry {
+                        name: entry.file_name().into_vec(),
+                        kind,
+                        id: None,
+                    })
                 })
                 .collect()
         };
@@ -96,7 +108,11 @@ impl Tree for WorkingTree {
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         // At the root lie .git and other things that no snapshot depends on.
         if !path.is_empty() {
-            let names = entries.iter().map(|entry| &*entry.name).collect::<Vec<_>>().join(&0);
+            let names = entries
+                .iter()
+                .map(|entry| &*entry.name)
+                .collect::<Vec<_>>()
+                .join(&0);
             self.note(&format!("{path}/"), &names);
         }
         Ok(entries)
@@ -113,7 +129,11 @@ impl Tree for WorkingTree {
             let mut bytes = Vec::new();
             file.take(limit + 1).read_to_end(&mut bytes)?;
             let size = bytes.len() as u64;
-            Ok(if size > limit { Content::TooLarge(size) } else { Content::Bytes(bytes) })
+            Ok(if size > limit {
+                Content::TooLarge(size)
+            } else {
+                Content::Bytes(bytes)
+            })
         };
         let content = read().map_err(|error| TreeError::new(path, error))?;
         if let Content::Bytes(bytes) = &content {
