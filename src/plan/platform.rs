@@ -57,7 +57,7 @@ pub fn plan_platform(
             None,
         ));
     }
-    prefix(desired, observed, &mut changes, &mut steps);
+    steps.extend(prefix(desired, observed));
     steps.push(if changes.is_empty() {
         step("configuration".to_owned(), Verdict::Keep, &format!("{kept} keys are as declared"), None)
     } else {
@@ -82,29 +82,26 @@ fn is_oidc(key: &str) -> bool {
 }
 
 /// The robot prefix is applied when Harbor reads a robot, so a new one renames every robot there is, and
-/// every login in use stops working.
-fn prefix(
-    desired: &DesiredPlatform,
-    observed: &ObservedPlatform,
-    changes: &mut BTreeMap<String, Value>,
-    steps: &mut Vec<Step>,
-) {
-    let Some(wanted) = &desired.robot_prefix else { return };
+/// every login in use stops working. It is written by itself, before any robot is made, so that nothing
+/// else that Harbor may refuse keeps it back.
+fn prefix(desired: &DesiredPlatform, observed: &ObservedPlatform) -> Option<Step> {
+    let wanted = desired.robot_prefix.as_ref()?;
     let held = observed.robot_prefix();
     if held == wanted {
-        return;
+        return None;
     }
     let editable = observed.configuration.get(PREFIX_KEY).is_some_and(|item| item.editable);
-    if editable && !observed.has_robots {
-        changes.insert(PREFIX_KEY.to_owned(), Value::from(wanted.as_str()));
-    } else if !editable {
-        let why = format!("it is {held:?}, not {wanted:?}, and Harbor does not let it be changed");
-        steps.push(step("robot name prefix".to_owned(), Verdict::Report, &why, None));
-    } else {
+    let (verdict, why, action) = if !editable {
+        (Verdict::Report, format!("it is {held:?}, not {wanted:?}, and Harbor does not let it be changed"), None)
+    } else if observed.has_robots {
         // Robots keep their names and their logins work: nothing is wrong that a person has to mend.
-        let why = format!("it is {held:?}; {wanted:?} would rename the robots that exist");
-        steps.push(step("robot name prefix".to_owned(), Verdict::Keep, &why, None));
-    }
+        (Verdict::Keep, format!("it is {held:?}; {wanted:?} would rename the robots that exist"), None)
+    } else {
+        let changes = BTreeMap::from([(PREFIX_KEY.to_owned(), Value::from(wanted.as_str()))]);
+        let action = Action::WriteConfiguration { changes, with_client_secret: false };
+        (Verdict::Change, format!("it is {held:?}, not {wanted:?}, and there is no robot yet"), Some(action))
+    };
+    Some(step("robot name prefix".to_owned(), verdict, &why, action))
 }
 
 fn groups(desired: &DesiredPlatform, observed: &ObservedPlatform, steps: &mut Vec<Step>) {

@@ -448,27 +448,29 @@ fn fresh_platform() -> ObservedPlatform {
     }
 }
 
-fn written(steps: &[Step]) -> Option<(Vec<String>, bool)> {
-    steps.iter().find_map(|step| match &step.action {
+fn written(steps: &[Step]) -> Vec<(Vec<String>, bool)> {
+    let write = |step: &Step| match &step.action {
         Some(Action::WriteConfiguration { changes, with_client_secret }) => {
             Some((changes.keys().cloned().collect(), *with_client_secret))
         }
         _ => None,
-    })
+    };
+    steps.iter().filter_map(write).collect()
 }
 
 #[test]
 fn only_what_differs_and_what_harbor_knows_is_configured() {
     let plan = plan_platform(&wanted_platform(), &fresh_platform(), true);
-    let keys = ["auth_mode", "oidc_client_id", "robot_name_prefix"].map(str::to_owned).to_vec();
-    assert_eq!(written(&plan.steps), Some((keys, true)));
+    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    let prefix = (keys(&["robot_name_prefix"]), false);
+    assert_eq!(written(&plan.steps), [prefix, (keys(&["auth_mode", "oidc_client_id"]), true)]);
     assert!(plan.steps.iter().any(|step| matches!(step.action, Some(Action::CreateGroup { .. }))));
 }
 
 #[test]
 fn without_the_client_secret_oidc_is_left_alone_and_reported() {
     let plan = plan_platform(&wanted_platform(), &fresh_platform(), false);
-    assert_eq!(written(&plan.steps), Some((vec!["robot_name_prefix".to_owned()], false)));
+    assert_eq!(written(&plan.steps), [(vec!["robot_name_prefix".to_owned()], false)]);
     let report = plan.steps.iter().find(|step| step.verdict == Verdict::Report).unwrap();
     assert!(report.why.contains("oidc-client-secret-file"), "{}", report.why);
 }
@@ -477,7 +479,7 @@ fn without_the_client_secret_oidc_is_left_alone_and_reported() {
 fn the_robot_prefix_stays_while_robots_bear_it() {
     let observed = ObservedPlatform { has_robots: true, ..fresh_platform() };
     let plan = plan_platform(&wanted_platform(), &observed, true);
-    assert!(!written(&plan.steps).unwrap().0.contains(&"robot_name_prefix".to_owned()));
+    assert!(!written(&plan.steps).iter().any(|(keys, _)| keys.contains(&"robot_name_prefix".to_owned())));
     let step = plan.steps.iter().find(|step| step.object == "robot name prefix").unwrap();
     assert!(step.why.contains("rename"), "{}", step.why);
 }

@@ -81,8 +81,8 @@ impl Lane {
                 let error = Arc::new(error);
                 self.shared.facts.send_if_modified(|facts| match facts {
                     Facts::Known(_) => false,
-                    Facts::Unknown | Facts::Unreachable(_) => {
-                        *facts = Facts::Unreachable(error.clone());
+                    Facts::Unknown | Facts::NotYet(_) => {
+                        *facts = Facts::NotYet(error.clone());
                         true
                     }
                 });
@@ -92,12 +92,15 @@ impl Lane {
         let mut failure = Failure::default();
         let plan = plan::plan_platform(desired, &observed, self.shared.client_secret.is_some());
         let round = self.carry_out(target, attempts, &plan.steps, None, &mut failure).await?;
-        // Teams go on whatever became of the configuration: most of what they need does not depend on it.
-        let prefix = robot_prefix(&observed, &plan.steps, &failure);
-        self.shared.facts.send_replace(Facts::Known(prefix));
         if matches!(round, Round::Interrupted) {
             return Ok(Attempt::Interrupted);
         }
+        // Teams go on whatever became of the configuration, since most of what they need does not depend on
+        // it, but not before the robot prefix is settled: a later change would rename their robots.
+        self.shared.facts.send_replace(match robot_prefix(&observed, &plan.steps, &failure) {
+            Some(prefix) => Facts::Known(prefix),
+            None => Facts::NotYet(Arc::new(prefix_pending(&failure))),
+        });
         failure.problems.extend(reports(&plan.steps));
         Ok(if failure.is_empty() { Attempt::Reached } else { Attempt::Failed(failure) })
     }
@@ -182,7 +185,7 @@ impl Lane {
         let known = self.unless_interrupted(facts.wait_for(|facts| !matches!(facts, Facts::Unknown))).await?;
         match &*known.ok()? {
             Facts::Known(prefix) => Some(Ok(prefix.clone())),
-            Facts::Unreachable(error) => Some(Err(error.clone())),
+            Facts::NotYet(error) => Some(Err(error.clone())),
             Facts::Unknown => None,
         }
     }
@@ -229,16 +232,32 @@ impl Lane {
     }
 }
 
-/// The prefix that robots have from now on: what was observed, unless it was just changed.
-fn robot_prefix(observed: &ObservedPlatform, steps: &[Step], failure: &Failure) -> Arc<str> {
-    let written = steps.iter().find_map(|step| match &step.action {
-        Some(Action::WriteConfiguration { changes, .. }) => {
-            let failed = failure.problems.iter().any(|problem| problem.object == step.object);
-            changes.get("robot_name_prefix").filter(|_| !failed)?.as_str()
-        }
+/// The prefix that robots have from now on; `None` while a change of it is outstanding.
+fn robot_prefix(observed: &ObservedPlatform, steps: &[Step], failure: &Failure) -> Option<Arc<str>> {
+    let change = steps.iter().find_map(|step| match &step.action {
+        Some(Action::WriteConfiguration { changes, .. }) => Some((step, changes.get("robot_name_prefix")?.as_str()?)),
         _ => None,
     });
-    Arc::from(written.unwrap_or_else(|| observed.robot_prefix()))
+    match change {
+        None => Some(Arc::from(observed.robot_prefix())),
+        Some((step, prefix)) => {
+            let failed = failure.problems.iter().any(|problem| problem.object == step.object);
+            (!failed).then(|| Arc::from(prefix))
+        }
+    }
+}
+
+fn prefix_pending(failure: &Failure) -> TargetError {
+    let why = failure.problems.first().map(|problem| problem.message.clone());
+    TargetError {
+        target: target::Target::Harbor,
+        act: "settle its robot prefix".to_owned(),
+        class: ErrorClass::Transient,
+        message: why.unwrap_or_else(|| "it was not set yet".to_owned()),
+        status: None,
+        retry_after: failure.retry_after,
+        source: None,
+    }
 }
 
 /// A failure of an observation that everything in the attempt needs.

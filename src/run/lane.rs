@@ -69,8 +69,8 @@ pub(super) enum Facts {
     Unknown,
     /// The prefix of robot names, after the platform's lane has been there.
     Known(Arc<str>),
-    /// The platform's lane could not read Harbor.
-    Unreachable(Arc<TargetError>),
+    /// The platform's lane could not read Harbor, or could not settle the prefix.
+    NotYet(Arc<TargetError>),
 }
 
 /// What all lanes share.
@@ -201,7 +201,11 @@ impl Lane {
     /// let in, or for something to happen outside.
     fn decide(&self, failure: &Failure, attempts: u32) -> Decision {
         let policy = &self.rules().retry;
-        let class = failure.class();
+        let class = match failure.class() {
+            // Harbor refuses groups until it is in OIDC mode: what the platform's lane still works at may help.
+            ErrorClass::Rejected if self.platform_is_unsettled() => ErrorClass::Transient,
+            class => class,
+        };
         let persistent = self.shared.persistent;
         if class == ErrorClass::Auth && !persistent {
             return Decision::Exhausted;
@@ -210,6 +214,11 @@ impl Lane {
         let counted = if outside && persistent { attempts.min(policy.attempts.saturating_sub(1)) } else { attempts };
         let cause = retry::Failure { class, retry_after: failure.retry_after };
         policy.decide(cause, counted, self.shared.chance.unit())
+    }
+
+    fn platform_is_unsettled(&self) -> bool {
+        let platform = self.shared.board.get(&LaneId::Platform).map(|record| record.state);
+        self.id != LaneId::Platform && matches!(platform, Some(RunState::Running { .. } | RunState::Waiting { .. }))
     }
 
     async fn attempt(&mut self, target: &Target, attempts: u32) -> Result<Attempt, JournalError> {
@@ -260,11 +269,11 @@ impl Lane {
         // On a clone, so that the new target is still new to whoever takes it up.
         let mut targets = self.targets.clone();
         let mut facts = self.shared.facts.subscribe();
-        let unreachable = matches!(*facts.borrow_and_update(), Facts::Unreachable(_));
+        let waits_for_facts = matches!(*facts.borrow_and_update(), Facts::NotYet(_));
         tokio::select! {
             () = tokio::time::sleep(delay) => Ok(true),
             // Harbor can be read again: what failed for want of it need not wait longer.
-            _ = facts.wait_for(|facts| matches!(facts, Facts::Known(_))), if unreachable => Ok(true),
+            _ = facts.wait_for(|facts| matches!(facts, Facts::Known(_))), if waits_for_facts => Ok(true),
             _ = targets.changed() => Ok(false),
             () = self.shared.stop.cancelled() => Ok(false),
         }

@@ -23,8 +23,8 @@ async fn a_new_platform_is_provisioned_from_a_commit_and_then_left_alone() {
     assert_eq!(first.status, Some(0), "{}{}", first.stdout, first.stderr);
     assert_provisioned(&stage, &teams, HOST);
     let counts = stage.harbor.counts();
-    // Three teams of six, the configuration and the shared group.
-    assert_eq!(counts.writes, 3 * 6 + 2);
+    // Three teams of six, the robot prefix, the configuration and the shared group.
+    assert_eq!(counts.writes, 3 * 6 + 3);
 
     // With the journal and without it.
     for _ in 0..2 {
@@ -107,7 +107,7 @@ async fn a_hundred_teams_at_once_cost_few_reads() {
     let applied = run(harborage("apply", &repository, &stage, &folder)).await;
     assert_eq!(applied.status, Some(0), "{}", applied.stderr);
     let counts = stage.harbor.counts();
-    assert_eq!(counts.writes, 602);
+    assert_eq!(counts.writes, 603);
     assert!(counts.reads + counts.sign_ins <= 20, "{} reads", counts.reads);
     assert!(counts.peak_writes <= 4);
     assert_provisioned(&stage, &["t0", "t99"], HOST);
