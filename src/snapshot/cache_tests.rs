@@ -3,7 +3,8 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use super::{
-    Content, Entry, MemoryTree, SnapshotBuilder, SnapshotError, SnapshotOptions, Tree, TreeError, check,
+    Content, ContentId, Listing, MemoryTree, SnapshotBuilder, SnapshotError, SnapshotOptions, Tree,
+    TreeError, check,
 };
 use crate::values::Revision;
 
@@ -25,21 +26,21 @@ impl<'a> Watched<'a> {
 }
 
 impl Tree for Watched<'_> {
-    fn root(&self) -> Entry {
+    fn root(&self) -> Option<ContentId> {
         self.tree.root()
     }
-    fn list(&self, path: &str, directory: &Entry) -> Result<Vec<Entry>, TreeError> {
-        self.tree.list(path, directory)
+    fn list(&self, path: &str, id: Option<ContentId>) -> Result<Listing, TreeError> {
+        self.tree.list(path, id)
     }
-    fn read(&self, path: &str, file: &Entry, limit: u64) -> Result<Content, TreeError> {
+    fn read(&self, path: &str, id: Option<ContentId>, limit: u64) -> Result<Content, TreeError> {
         if self.lost == Some(path) {
             return Err(TreeError::new(path, "the disk is gone"));
         }
         self.read.borrow_mut().push(path.to_owned());
-        self.tree.read(path, file, limit)
+        self.tree.read(path, id, limit)
     }
-    fn target(&self, path: &str, link: &Entry) -> Result<Vec<u8>, TreeError> {
-        self.tree.target(path, link)
+    fn target(&self, path: &str, id: Option<ContentId>) -> Result<Vec<u8>, TreeError> {
+        self.tree.target(path, id)
     }
 }
 

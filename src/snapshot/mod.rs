@@ -10,6 +10,7 @@ mod memory;
 mod render;
 mod shared_files;
 mod team_directories;
+mod team_directory;
 mod teams_file;
 mod tree;
 mod walk;
@@ -32,7 +33,7 @@ use crate::values::{Fault, Layout, Platform, Revision, Team};
 pub use build::{SnapshotBuilder, check};
 pub use memory::MemoryTree;
 pub use render::render;
-pub use tree::{Content, ContentId, Entry, EntryKind, Tree, TreeError};
+pub use tree::{Content, ContentId, Entry, EntryKind, Listing, Tree, TreeError};
 
 /// Everything that one state of the values repository says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,7 +94,7 @@ fn count(faults: &[Fault]) -> String {
 /// The teams of a tree while they are gathered.
 #[derive(Debug, Default)]
 struct Teams {
-    found: Vec<(TeamId, Arc<Team>)>,
+    found: BTreeMap<TeamId, Arc<Team>>,
     held: BTreeMap<String, Vec<Fault>>,
 }
 

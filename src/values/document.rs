@@ -1,6 +1,7 @@
 //! One file of a values repository, parsed, with what is needed to say where it is wrong.
 
 use super::fault::{Fault, Scope};
+use super::quick;
 use super::yaml::{self, Node, Place, YamlError};
 
 /// The largest file that is read, in bytes. The largest values file seen, a
@@ -30,6 +31,19 @@ impl Document {
     /// # Errors
     /// One fault, where the bytes stop being UTF-8 or the text stops being one YAML document.
     pub(crate) fn parse(file: &str, bytes: Vec<u8>, scope: &Scope) -> Result<Parsed, Box<Fault>> {
+        Self::parse_some(file, bytes, scope, None)
+    }
+
+    /// Parses the bytes of a file of which only some keys below `spec` matter; the others may come out null.
+    ///
+    /// # Errors
+    /// As [`Document::parse`]: what does not matter must be YAML too.
+    pub(crate) fn parse_some(
+        file: &str,
+        bytes: Vec<u8>,
+        scope: &Scope,
+        keep: Option<&[&str]>,
+    ) -> Result<Parsed, Box<Fault>> {
         let secret = is_secret(file);
         let text = String::from_utf8(bytes).map_err(|error| Box::new(not_utf8(file, scope, &error)))?;
         let text = match text.strip_prefix('\u{feff}') {
@@ -38,6 +52,14 @@ impl Document {
         };
         if secret && text.lines().any(|line| line.starts_with("sops:")) {
             return Ok(Parsed::Encrypted);
+        }
+        if let Some(root) = keep.and_then(|keep| quick::parse(&text, keep)) {
+            return Ok(Parsed::Document(Self {
+                file: file.to_owned(),
+                text,
+                root,
+                secret,
+            }));
         }
         match yaml::parse(&text) {
             Ok(root) if root.get("sops").is_some_and(is_sops) => Ok(Parsed::Encrypted),

@@ -21,6 +21,9 @@ pub struct Team {
     pub group_mapping: Option<String>,
 }
 
+/// The keys of a team's settings that [`Team::read`] looks at.
+pub(crate) const TEAM_KEYS: [&str; 3] = ["harbor", "oidc", "selfService"];
+
 impl Team {
     /// Reads a team's settings. What is wrong is noted, and what it would have said left at its default.
     pub(crate) fn read(id: TeamId, settings: &View<'_>, faults: &mut Faults) -> Self {

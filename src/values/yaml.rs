@@ -367,13 +367,18 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, at: Place) 
     if style != ScalarStyle::Plain || forced_text {
         return Ok(Value::Text(text.into()));
     }
-    Ok(match &*text {
+    Ok(plain_scalar(&text))
+}
+
+/// What a plain scalar means in the core schema.
+pub(super) fn plain_scalar(text: &str) -> Value {
+    match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
         plain if is_number(plain) => Value::Number(text.into()),
         _ => Value::Text(text.into()),
-    })
+    }
 }
 
 /// Decimal numbers without leading zeros, and the prefixes `0x` and `0o`.
