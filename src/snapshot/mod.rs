@@ -11,6 +11,7 @@ mod render;
 mod shared_files;
 mod team_directories;
 mod team_directory;
+mod teams;
 mod teams_file;
 mod tree;
 mod walk;
@@ -27,12 +28,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::values::names::{RegistryHost, TeamId};
-use crate::values::{Fault, Layout, Platform, Revision, Team};
+use crate::values::names::RegistryHost;
+use crate::values::{Fault, Layout, Platform, Revision};
 
 pub use build::{SnapshotBuilder, check};
 pub use memory::MemoryTree;
 pub use render::render;
+pub use teams::{Iter, TeamMap};
 pub use tree::{Content, ContentId, Entry, EntryKind, Listing, Tree, TreeError};
 
 /// Everything that one state of the values repository says.
@@ -45,7 +47,7 @@ pub struct Snapshot {
     /// What all teams share.
     pub platform: Arc<Platform>,
     /// The teams.
-    pub teams: BTreeMap<TeamId, Arc<Team>>,
+    pub teams: TeamMap,
     /// Teams that the repository names and that cannot be read, by the name that it
     /// gives them. They keep their last good state; above all, they are not removed.
     pub held: BTreeMap<String, Vec<Fault>>,
@@ -94,7 +96,7 @@ fn count(faults: &[Fault]) -> String {
 /// The teams of a tree while they are gathered.
 #[derive(Debug, Default)]
 struct Teams {
-    found: BTreeMap<TeamId, Arc<Team>>,
+    found: TeamMap,
     held: BTreeMap<String, Vec<Fault>>,
 }
 

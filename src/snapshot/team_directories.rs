@@ -4,34 +4,31 @@
 //! directory has the content that it had is not read again, so what a commit costs
 //! follows what it changed, but for one listing of all teams.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::Teams;
+use super::team_directory::{Outcome, Read, read_team};
 use super::tree::{Entry, EntryKind, Listing, TreeError};
 use super::walk::{Lookup, Walk};
-use crate::snapshot::team_directory::{Outcome, Read, read_team};
-use crate::values::Faults;
-use crate::values::Team;
-use crate::values::names::TeamId;
+use super::{TeamMap, Teams};
+use crate::values::{Fault, Faults};
 
 /// What the directories of the last snapshot turned out to be.
 #[derive(Debug, Default)]
 pub(super) struct TeamCache {
-    listing: Option<Rc<Listing>>,
-    /// One for each entry of the listing.
-    outcomes: Vec<Known>,
-    /// The teams among them, kept so that a new map is a copy and not sorted anew.
-    teams: BTreeMap<TeamId, Arc<Team>>,
+    listing: Rc<Listing>,
+    /// Those that are teams.
+    teams: TeamMap,
+    /// Those that are none, or may have changed with their ids staying the same.
+    others: HashMap<Vec<u8>, Other>,
 }
 
-/// What one entry turned out to be.
-#[derive(Debug, Clone)]
-struct Known {
-    outcome: Outcome,
-    /// Whether that can have changed with the entry's id staying the same.
-    linked: bool,
+#[derive(Debug)]
+enum Other {
+    Held(Vec<Fault>),
+    Nothing,
+    /// Something that symbolic links led to, to be read again each time.
+    Linked,
 }
 
 /// Reads the teams below `env/teams/`. Without that directory there are none: git keeps no empty ones.
@@ -50,104 +47,91 @@ pub(super) fn read(
         }
     };
     let listing = walk.list(&found)?;
-    let mut reads: Vec<Option<Read>> = Vec::with_capacity(listing.len());
-    let mut reused: Vec<Option<usize>> = Vec::with_capacity(listing.len());
-    let mut last = LastListing::new(cache);
-    for entry in listing.iter() {
-        let known = last.position(entry);
-        reads.push(match known {
-            Some(_) => None,
-            None => Some(read_team(walk, &path, &found.path, entry)?),
-        });
-        reused.push(known);
+    // Taken out, so that a tree that cannot be read leaves a cache that knows nothing rather than half.
+    let mut next = std::mem::take(cache);
+    let last = Rc::clone(&next.listing);
+    let changes = Changes::between(&last, &listing, &next.others);
+    for name in changes.gone {
+        next.forget(name);
     }
-    Ok(cache.update(listing, reads, &reused))
-}
-
-/// The listing of the last snapshot, gone through beside a new one that is nearly the same.
-struct LastListing<'a> {
-    outcomes: &'a [Known],
-    entries: Vec<Entry<'a>>,
-    next: usize,
-    by_name: Option<HashMap<&'a [u8], usize>>,
-}
-
-impl<'a> LastListing<'a> {
-    fn new(cache: &'a TeamCache) -> Self {
-        let entries = cache
-            .listing
-            .as_deref()
-            .map(|listing| listing.iter().collect())
-            .unwrap_or_default();
-        Self {
-            outcomes: &cache.outcomes,
-            entries,
-            next: 0,
-            by_name: None,
+    let mut held = Vec::new();
+    for entry in changes.unknown {
+        next.forget(entry.name);
+        let Read { outcome, linked } = read_team(walk, &path, &found.path, entry)?;
+        let other = match outcome {
+            Outcome::Team(team) => {
+                next.teams.insert(team);
+                None
+            }
+            // What is linked is said now and read again next time.
+            Outcome::Held(faults) if linked => {
+                held.push((entry.name, faults));
+                None
+            }
+            Outcome::Held(faults) => Some(Other::Held(faults)),
+            Outcome::Nothing => Some(Other::Nothing),
+        };
+        if let Some(other) = if linked { Some(Other::Linked) } else { other } {
+            next.others.insert(entry.name.to_vec(), other);
         }
     }
-
-    /// Where the same entry was, when what it turned out to be still holds.
-    fn position(&mut self, entry: Entry<'_>) -> Option<usize> {
-        let entries = &self.entries;
-        let same_place = entries.get(self.next).is_some_and(|last| last.name == entry.name);
-        let position = if same_place {
-            self.next
-        } else {
-            // Something was added or removed here.
-            let all = || {
-                entries
-                    .iter()
-                    .enumerate()
-                    .map(|(position, entry)| (entry.name, position))
-                    .collect()
-            };
-            *self.by_name.get_or_insert_with(all).get(entry.name)?
-        };
-        self.next = position + 1;
-        let same = entry.id.is_some() && *entries.get(position)? == entry;
-        (same && !self.outcomes.get(position)?.linked).then_some(position)
+    let mut teams = Teams {
+        found: next.teams.clone(),
+        ..Teams::default()
+    };
+    for (name, faults) in held {
+        teams.hold(&String::from_utf8_lossy(name), faults);
     }
+    for (name, other) in &next.others {
+        if let Other::Held(faults) = other {
+            teams.hold(&String::from_utf8_lossy(name), faults.clone());
+        }
+    }
+    next.listing = Rc::clone(&listing);
+    *cache = next;
+    Ok(teams)
 }
 
 impl TeamCache {
-    /// Takes over what was read, forgets what is gone, and gathers all of it.
-    fn update(&mut self, listing: Rc<Listing>, reads: Vec<Option<Read>>, reused: &[Option<usize>]) -> Teams {
-        let mut old: Vec<Option<Known>> = std::mem::take(&mut self.outcomes).into_iter().map(Some).collect();
-        let mut fresh = Vec::new();
-        for (read, position) in reads.into_iter().zip(reused) {
-            let kept = position
-                .and_then(|position| old.get_mut(position))
-                .and_then(Option::take);
-            let known = match (read, kept) {
-                (Some(Read { outcome, linked }), _) => {
-                    if let Outcome::Team(team) = &outcome {
-                        fresh.push(Arc::clone(team));
-                    }
-                    Known { outcome, linked }
-                }
-                (None, Some(known)) => known,
-                (None, None) => continue,
-            };
-            self.outcomes.push(known);
+    fn forget(&mut self, name: &[u8]) {
+        self.others.remove(name);
+        if let Some(id) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) {
+            self.teams.remove(&id);
         }
-        for known in old.into_iter().flatten() {
-            if let Outcome::Team(team) = known.outcome {
-                self.teams.remove(&team.id);
+    }
+}
+
+/// What has to be done to get from one listing to another.
+struct Changes<'a> {
+    /// Names that are there no longer.
+    gone: Vec<&'a [u8]>,
+    /// Entries to read.
+    unknown: Vec<Entry<'a>>,
+}
+
+impl<'a> Changes<'a> {
+    fn between(old: &'a Listing, new: &'a Listing, others: &HashMap<Vec<u8>, Other>) -> Self {
+        // A commit changes few teams, often one: nothing is done for those on both sides of the changes.
+        let (start, end) = new.common_ends(old);
+        let middle =
+            |listing: &'a Listing| (start..listing.len() - end).filter_map(|position| listing.nth(position));
+        let mut last: HashMap<&[u8], Entry<'_>> = middle(old).map(|entry| (entry.name, entry)).collect();
+        let mut unknown = Vec::new();
+        for entry in middle(new) {
+            match last.remove(entry.name) {
+                Some(same) if same == entry && entry.id.is_some() => {}
+                _ => unknown.push(entry),
             }
         }
-        self.teams
-            .extend(fresh.into_iter().map(|team| (team.id.clone(), team)));
-        let mut teams = Teams {
-            found: self.teams.clone(),
-            ..Teams::default()
-        };
-        for (entry, known) in listing.iter().zip(&self.outcomes) {
-            if let Outcome::Held(faults) = &known.outcome {
-                teams.hold(&String::from_utf8_lossy(entry.name), faults.clone());
-            }
+        let read: HashSet<&[u8]> = unknown.iter().map(|entry| entry.name).collect();
+        let linked = others
+            .iter()
+            .filter(|(name, other)| matches!(other, Other::Linked) && !read.contains(&***name));
+        let linked: Vec<Entry<'a>> = linked.filter_map(|(name, _)| new.get(name)).collect();
+        unknown.extend(linked);
+        Self {
+            gone: last.into_keys().collect(),
+            unknown,
         }
-        self.listing = Some(listing);
-        teams
     }
 }

@@ -48,7 +48,7 @@ pub struct Listing {
     entries: Vec<Listed>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Listed {
     name_end: usize,
     kind: EntryKind,
@@ -101,6 +101,54 @@ impl Listing {
         })
     }
 
+    /// How many entries this and another listing have in common at the beginning, and how many at
+    /// the end behind those: the same names with the same known content.
+    #[must_use]
+    pub(super) fn common_ends(&self, other: &Self) -> (usize, usize) {
+        let equal = |(a, b): &(&Listed, &Listed)| a == b && a.id.is_some();
+        let mut start = self.entries.iter().zip(&other.entries).take_while(equal).count();
+        // Ends of names were equal so far; the names themselves are compared in one go.
+        let names = self
+            .names
+            .iter()
+            .zip(&other.names)
+            .take_while(|(a, b)| a == b)
+            .count();
+        while start > 0
+            && self
+                .entries
+                .get(start - 1)
+                .is_some_and(|listed| listed.name_end > names)
+        {
+            start -= 1;
+        }
+        let most = self.len().min(other.len()) - start;
+        let equal = |back: &usize| {
+            let (a, b) = (self.nth_from_end(*back), other.nth_from_end(*back));
+            a.is_some() && a == b && a.is_some_and(|entry| entry.id.is_some())
+        };
+        (start, (0..most).take_while(equal).count())
+    }
+
+    fn nth_from_end(&self, back: usize) -> Option<Entry<'_>> {
+        self.nth(self.len().checked_sub(back + 1)?)
+    }
+
+    /// The entry at a position.
+    pub(super) fn nth(&self, position: usize) -> Option<Entry<'_>> {
+        let listed = self.entries.get(position)?;
+        let start = position
+            .checked_sub(1)
+            .and_then(|before| self.entries.get(before))
+            .map_or(0, |e| e.name_end);
+        let name = self.names.get(start..listed.name_end)?;
+        Some(Entry {
+            name,
+            kind: listed.kind,
+            id: listed.id,
+        })
+    }
+
     /// The entry of a name.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<Entry<'_>> {
@@ -132,8 +180,9 @@ impl ContentId {
     #[must_use]
     pub fn new(digest: &[u8]) -> Self {
         let mut id = [0; 32];
-        for (to, from) in id.iter_mut().zip(digest) {
-            *to = *from;
+        let length = digest.len().min(id.len());
+        if let (Some(to), Some(from)) = (id.get_mut(..length), digest.get(..length)) {
+            to.copy_from_slice(from);
         }
         Self(id)
     }

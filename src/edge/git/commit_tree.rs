@@ -1,12 +1,14 @@
 //! The files of one commit, from the object database.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use git2::{ObjectType, Oid};
 
 use crate::snapshot::{Content, ContentId, Entry, EntryKind, Listing, Tree, TreeError};
 
-/// The tree of a commit. Objects are read as they are stored, without a copy in libgit2's own cache.
+/// The tree of a commit.
 pub struct CommitTree {
-    git: git2::Repository,
+    git: Arc<Mutex<git2::Repository>>,
     root: Oid,
 }
 
@@ -19,7 +21,7 @@ impl std::fmt::Debug for CommitTree {
 }
 
 impl CommitTree {
-    pub(super) fn new(git: git2::Repository, root: Oid) -> Self {
+    pub(super) fn new(git: Arc<Mutex<git2::Repository>>, root: Oid) -> Self {
         Self { git, root }
     }
 
@@ -32,7 +34,8 @@ impl CommitTree {
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, TreeError> {
         let failed = |error: git2::Error| TreeError::new(path, error);
-        let database = self.git.odb().map_err(failed)?;
+        let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = git.odb().map_err(failed)?;
         let id = oid(path, id)?;
         let object = database.read(id).map_err(failed)?;
         if object.kind() != kind {
@@ -43,8 +46,8 @@ impl CommitTree {
 
     fn size(&self, path: &str, id: Option<ContentId>) -> Result<u64, TreeError> {
         let failed = |error: git2::Error| TreeError::new(path, error);
-        let (size, _) = self
-            .git
+        let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
+        let (size, _) = git
             .odb()
             .map_err(failed)?
             .read_header(oid(path, id)?)
@@ -96,9 +99,10 @@ fn listing(mut bytes: &[u8]) -> Option<Listing> {
     // An entry with a short name has some 36 bytes.
     let mut listing = Listing::with_capacity(bytes.len() / 36 + 1);
     while !bytes.is_empty() {
-        let space = bytes.iter().position(|b| *b == b' ')?;
+        // Six digits or five, and a space behind them.
+        let space = 5 + usize::from(*bytes.get(5)? != b' ');
         let (mode, rest) = bytes.split_at_checked(space)?;
-        let rest = rest.get(1..)?;
+        let rest = rest.strip_prefix(b" ")?;
         let end = rest.iter().position(|b| *b == 0)?;
         let (name, rest) = rest.split_at_checked(end)?;
         let (id, rest) = rest.get(1..)?.split_at_checked(20)?;

@@ -1,6 +1,7 @@
 //! Finding a repository, and commits in it.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use git2::{ErrorCode, Oid, Sort};
 
@@ -67,10 +68,26 @@ pub enum GitError {
 }
 
 /// A values repository on this machine: a bare clone, a checkout, a linked worktree, or a plain directory.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Repository {
     path: PathBuf,
-    git_directory: Option<PathBuf>,
+    git: Option<Git>,
+}
+
+/// One handle for all: it finds new commits by itself, and opening one costs more than reading a commit.
+#[derive(Clone)]
+struct Git {
+    directory: PathBuf,
+    handle: Arc<Mutex<git2::Repository>>,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repository")
+            .field("path", &self.path)
+            .field("git", &self.git_directory())
+            .finish()
+    }
 }
 
 impl Repository {
@@ -96,12 +113,21 @@ impl Repository {
         if !metadata.is_dir() {
             return Err(failed(std::io::ErrorKind::NotADirectory.into()));
         }
-        let git_directory = find_git_directory(&path).map_err(failed)?;
-        let repository = Self { path, git_directory };
-        if repository.git_directory.is_some() {
-            repository.handle()?;
-        }
-        Ok(repository)
+        let git = match find_git_directory(&path).map_err(failed)? {
+            None => None,
+            Some(directory) => {
+                let open = git2::Repository::open_bare(&directory);
+                let handle = open.map_err(|source| GitError::Open {
+                    path: path.clone(),
+                    source,
+                })?;
+                Some(Git {
+                    directory,
+                    handle: Arc::new(Mutex::new(handle)),
+                })
+            }
+        };
+        Ok(Self { path, git })
     }
 
     /// Where it is.
@@ -113,13 +139,13 @@ impl Repository {
     /// The directory with the references and objects; none in a plain directory.
     #[must_use]
     pub fn git_directory(&self) -> Option<&Path> {
-        self.git_directory.as_deref()
+        self.git.as_ref().map(|git| &*git.directory)
     }
 
     /// Whether it has commits to read.
     #[must_use]
     pub fn is_git(&self) -> bool {
-        self.git_directory.is_some()
+        self.git.is_some()
     }
 
     /// The commit that a branch, a tag or a full commit id names; without a name, `HEAD`'s.
@@ -143,7 +169,13 @@ impl Repository {
             .find_commit(id)
             .map_err(|source| self.read_error(source))?
             .tree_id();
-        Ok(CommitTree::new(git, tree))
+        drop(git);
+        let handle = self.git.as_ref().map(|git| Arc::clone(&git.handle));
+        handle
+            .map(|git| CommitTree::new(git, tree))
+            .ok_or_else(|| GitError::NoRepository {
+                path: self.path.clone(),
+            })
     }
 
     /// The files as they lie in the directory, committed or not. A bare clone has none.
@@ -185,16 +217,11 @@ impl Repository {
         walk().map_err(|source| self.read_error(source))
     }
 
-    fn handle(&self) -> Result<git2::Repository, GitError> {
-        let Some(directory) = &self.git_directory else {
-            return Err(GitError::NoRepository {
-                path: self.path.clone(),
-            });
-        };
-        git2::Repository::open_bare(directory).map_err(|source| GitError::Open {
+    fn handle(&self) -> Result<MutexGuard<'_, git2::Repository>, GitError> {
+        let git = self.git.as_ref().ok_or_else(|| GitError::NoRepository {
             path: self.path.clone(),
-            source,
-        })
+        })?;
+        Ok(git.handle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A full id, a branch, a remote branch or a tag, as git itself tries them.
