@@ -16,9 +16,15 @@
 //!
 //! ARCHITECTURE.md walks through one commit.
 
+pub mod cli;
+pub mod daemon;
 pub mod edge;
 pub mod plan;
 pub mod rehearsal;
 pub mod run;
+pub mod serve;
+pub mod settings;
+pub mod shutdown;
 pub mod snapshot;
+pub mod telemetry;
 pub mod values;

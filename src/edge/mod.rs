@@ -4,3 +4,5 @@ pub mod git;
 pub mod harbor;
 pub mod kubernetes;
 pub mod store;
+pub mod tls;
+pub mod watch;

@@ -88,6 +88,14 @@ impl ProjectRole {
         }
     }
 
+    /// The role of a number, when Harbor knows it.
+    #[must_use]
+    pub fn of_id(id: i64) -> Option<Self> {
+        [Self::ProjectAdmin, Self::Developer, Self::Guest, Self::Maintainer, Self::LimitedGuest]
+            .into_iter()
+            .find(|role| role.id() == id)
+    }
+
     /// The role as people say it.
     #[must_use]
     pub fn label(self) -> &'static str {

@@ -1,6 +1,17 @@
 //! Differences between what a commit asks for and what the servers hold, as steps.
 
+mod credential;
 pub mod desired;
 pub mod docker_config;
 pub mod observed;
+mod platform;
+pub mod show;
 pub mod step;
+mod team;
+
+pub use credential::{LoginToProve, logins_to_prove};
+pub use platform::{PlatformPlan, plan_platform};
+pub use team::{PlanOptions, TeamPlan, plan_team};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,25 @@
 //! Carrying steps out: job declarations, lanes, retries, records.
 
+mod attempt;
+pub mod board;
+pub mod calendar;
+pub mod chance;
+pub mod declaration;
+pub mod engine;
 pub mod journal;
+mod lane;
+mod observe;
+mod perform;
 pub mod record;
+pub mod retry;
 pub mod target;
+mod template;
+pub mod transition;
+pub mod yaml;
+
+pub use lane::Rules;
+
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+mod fake;

@@ -12,6 +12,15 @@ pub enum StorageQuota {
     Bytes(u64),
 }
 
+impl std::fmt::Display for StorageQuota {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unlimited => f.write_str("unlimited"),
+            Self::Bytes(bytes) => write!(f, "{bytes} bytes"),
+        }
+    }
+}
+
 impl StorageQuota {
     /// Reads `10Gi`, `500Mi`, a number of bytes, or `unlimited`.
     ///

@@ -1,1 +1,12 @@
 //! The stores of the journal: sled on disk, and memory.
+
+mod codec;
+mod memory;
+mod sled_journal;
+mod writer;
+
+pub use memory::MemoryJournal;
+pub use sled_journal::{OpenError, Opened, SledJournal};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! `harborage run`: the daemon.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{CliError, Exit, Invocation, PathArg, join};
+use crate::daemon::pass::Surroundings;
+use crate::daemon::{connect, open_journal, service, source::Source};
+use crate::settings::{HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs};
+use crate::shutdown;
+
+/// Run the daemon: a pass over everything, then each new commit and each drift
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example: harborage run --config /etc/harborage/settings.yaml --log-format json
+
+It stops on SIGTERM or Ctrl-C once the steps in hand are done, at the latest after --stop-deadline;
+a second signal ends it at once. Whatever is cut off is finished at the next start.")]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    path: PathArg,
+    #[command(flatten)]
+    repository: RepositoryArgs,
+    #[command(flatten)]
+    harbor: HarborArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
+    #[command(flatten)]
+    running: RunningArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<Exit, CliError> {
+    let said = join([
+        arguments.path.into_said(),
+        arguments.repository.into(),
+        arguments.harbor.into(),
+        arguments.kubernetes.into(),
+        arguments.running.into(),
+        arguments.output.into(),
+    ]);
+    let (settings, _) = invocation.start(said, "info")?;
+    let run = settings.run()?;
+    let repository = settings.repository()?;
+    let source = Source::open(&repository, &settings.source()?)?;
+    let (harbor, kubernetes) = (settings.harbor()?, settings.kubernetes()?);
+    let servers = connect::connect(&harbor, &kubernetes).await?;
+    let journal = open_journal(&run.state).await?;
+    tracing::info!(
+        repository.path = %repository.display(), harbor.url = %harbor.url, state.path = %run.state.display(),
+        "harborage {} follows {}", env!("CARGO_PKG_VERSION"), repository.display()
+    );
+    let stop = shutdown::watch_signals()?;
+    let surroundings = Surroundings::new(servers.harbor, servers.cluster, Arc::new(journal));
+    service::run(source, surroundings, run, stop).await?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,230 @@
+//! `harborage status`: where every team stands.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use comfy_table::{Table, presets};
+
+use super::{CliError, Exit, Invocation, join, output};
+use crate::daemon::pass::{Outcome, PassReport};
+use crate::run::journal::DaemonRecord;
+use crate::run::record::{Held, LaneId, LaneRecord, RunState};
+use crate::serve::status::{self, StatusReport};
+use crate::settings::{OutputArgs, Said, Settings};
+
+/// Show where every team stands, from a running daemon or its journal
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples: harborage status --state /var/lib/harborage
+          harborage status demo
+Exit status: 0 all ready, 3 some are not yet, 4 some need a person.")]
+pub(super) struct StatusArgs {
+    /// Only this team, in full (`platform` for Harbor's own configuration)
+    #[arg(value_name = "TEAM")]
+    team: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// The folder of the journal [default: ./harborage-state]
+    #[arg(long, env = "HARBORAGE_STATE", value_name = "DIR")]
+    state: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) async fn status(arguments: StatusArgs, invocation: &Invocation) -> Result<Exit, CliError> {
+    let said = join([Said { state: arguments.state, ..Said::default() }, arguments.output.into()]);
+    let (settings, output) = invocation.start(said, "warn")?;
+    let (mut report, running) = read(&settings).await?;
+    if let Some(team) = &arguments.team {
+        report.lanes.retain(|lane| lane.lane.to_string() == *team);
+        if report.lanes.is_empty() {
+            return Err(format!(
+                "nothing is known of {team:?}; `harborage status` lists every team of {}",
+                settings.state().display()
+            )
+            .into());
+        }
+    }
+    if arguments.json {
+        output::print(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        let detailed = arguments.team.is_some();
+        output::print(&show(&report, running, detailed, Utc::now(), output.colour()))?;
+    }
+    Ok(exit(&report.lanes))
+}
+
+/// Asks the daemon; where none runs, reads the journal.
+async fn read(settings: &Settings) -> Result<(StatusReport, bool), CliError> {
+    let state = settings.state();
+    if let Some(report) = status::ask(&state).await? {
+        return Ok((report, true));
+    }
+    Ok((crate::daemon::stopped_status(Path::new(&state)).await?, false))
+}
+
+/// What a pass came to, as `apply` prints it.
+pub(super) fn show_outcome(report: &PassReport, colour: bool) -> String {
+    let mut text = show_lanes(&report.lanes, colour);
+    let ending = match report.outcome {
+        _ if report.stopped => "stopped before its end",
+        Outcome::Converged => "converged",
+        Outcome::Failed => "failed: trying again may help",
+        Outcome::Parked => "parked: a person has to do something",
+    };
+    text.push_str(&format!("{} {ending}\n", report.revision.short()));
+    text
+}
+
+/// Where lanes stand, and what is wrong with them.
+pub(super) fn show_lanes(lanes: &[LaneRecord], colour: bool) -> String {
+    let mut text = table(lanes, Utc::now(), colour);
+    for problem in lanes.iter().flat_map(|lane| &lane.problems) {
+        text.push_str(&format_problem(problem));
+    }
+    text
+}
+
+fn exit(lanes: &[LaneRecord]) -> Exit {
+    let removed = |lane: &&LaneRecord| !matches!(lane.held, Some(Held::Removed { .. }));
+    let mut exit = Exit::Success;
+    for lane in lanes.iter().filter(removed) {
+        match (&lane.state, &lane.held) {
+            (RunState::Parked { .. }, _) | (_, Some(Held::Faults { .. })) => return Exit::Parked,
+            (RunState::Done, None) => {}
+            _ => exit = Exit::Failed,
+        }
+    }
+    exit
+}
+
+fn show(
+    report: &StatusReport,
+    running: bool,
+    detailed: bool,
+    now: DateTime<Utc>,
+    colour: bool,
+) -> String {
+    let mut text = headline(&report.daemon, running);
+    if report.lanes.is_empty() {
+        text.push_str("no team is known yet\n");
+        return text;
+    }
+    text.push_str(&table(&report.lanes, now, colour));
+    if detailed {
+        for problem in report.lanes.iter().flat_map(|lane| &lane.problems) {
+            text.push_str(&format_problem(problem));
+        }
+        for converged in report.lanes.iter().filter_map(|lane| lane.converged.as_ref()) {
+            text.push_str(&format!(
+                "last ready at {} with commit {}\n",
+                converged.at.format("%Y-%m-%d %H:%M:%S UTC"),
+                converged.revision.short()
+            ));
+        }
+    }
+    text
+}
+
+fn table(lanes: &[LaneRecord], now: DateTime<Utc>, colour: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["team", "state", "for", "commit", "about"]);
+    for lane in lanes {
+        table.add_row([
+            lane.lane.to_string(),
+            paint(state(lane), colour),
+            age(now - lane.since),
+            lane.revision.short().to_owned(),
+            about(lane),
+        ]);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+fn format_problem(problem: &crate::run::record::Problem) -> String {
+    format!("- {} {} ({}): {}\n", problem.operation, problem.object, problem.class, problem.message)
+}
+
+fn headline(daemon: &DaemonRecord, running: bool) -> String {
+    let who = if running { "a daemon is running" } else { "no daemon is running; this is its journal" };
+    let commit = match &daemon.revision {
+        Some(revision) => format!("commit {}", revision.short()),
+        None => "no commit yet".to_owned(),
+    };
+    let mut text = format!("{who}, {commit}\n");
+    if let Some((revision, faults)) = &daemon.refused {
+        text.push_str(&format!("the newest commit {} is refused:\n", revision.short()));
+        for fault in faults {
+            text.push_str(&format!("  {fault}\n"));
+        }
+    }
+    text
+}
+
+fn state(lane: &LaneRecord) -> &'static str {
+    match (&lane.held, &lane.state) {
+        (Some(Held::Removed { .. }), _) => "removed",
+        (Some(Held::Faults { .. }), _) => "held",
+        (None, RunState::Pending) => "pending",
+        (None, RunState::Running { .. }) => "running",
+        (None, RunState::Done) => "ready",
+        (None, RunState::Waiting { .. }) => "waiting",
+        (None, RunState::Parked { .. }) => "parked",
+        (None, RunState::Superseded { .. }) => "superseded",
+    }
+}
+
+fn paint(state: &'static str, colour: bool) -> String {
+    let code = match state {
+        "ready" => 32,
+        "parked" | "held" => 31,
+        "waiting" | "running" | "pending" => 33,
+        _ => 2,
+    };
+    if colour { format!("\u{1b}[{code}m{state}\u{1b}[0m") } else { state.to_owned() }
+}
+
+fn about(lane: &LaneRecord) -> String {
+    if let Some(Held::Removed { revision }) = &lane.held {
+        return format!("left the repository in {}; what it has stays", revision.short());
+    }
+    if let Some(Held::Faults { revision, faults }) = &lane.held {
+        let first = faults.first().map_or("", String::as_str);
+        return format!("its values are at fault in {}: {first}", revision.short());
+    }
+    match &lane.state {
+        RunState::Running { operation } => operation.to_string(),
+        RunState::Waiting { until, why } => format!("{why}; next try {}", until.format("%H:%M:%S UTC")),
+        RunState::Parked { why } => why.clone(),
+        RunState::Superseded { by } => format!("by {}", by.short()),
+        RunState::Pending if lane.lane == LaneId::Platform => "Harbor has not been read yet".to_owned(),
+        RunState::Pending | RunState::Done => String::new(),
+    }
+}
+
+/// An age in its two largest units.
+fn age(age: chrono::Duration) -> String {
+    let seconds = age.num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_names_two_units() {
+        assert_eq!(age(chrono::Duration::seconds(59)), "59s");
+        assert_eq!(age(chrono::Duration::seconds(61)), "1m 1s");
+        assert_eq!(age(chrono::Duration::seconds(3 * 3600 + 120)), "3h 2m");
+        assert_eq!(age(chrono::Duration::seconds(200_000)), "2d 7h");
+    }
+}

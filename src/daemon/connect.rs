@@ -1,0 +1,60 @@
+//! The servers, from settings.
+
+use std::sync::Arc;
+
+use crate::edge::harbor::{HarborClient, HarborSettings};
+use crate::edge::kubernetes::{ClusterClient, ClusterSettings};
+use crate::edge::kubernetes::ConnectError;
+use crate::run::target::{Cluster, Harbor, TargetError};
+use crate::settings::{HarborAccess, KubernetesAccess};
+
+/// Both servers, ready to be asked. Nothing has been sent to them yet.
+pub struct Servers {
+    /// Harbor.
+    pub harbor: Arc<dyn Harbor>,
+    /// Kubernetes.
+    pub cluster: Arc<dyn Cluster>,
+}
+
+/// A server that can't be set up to be talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectServersError {
+    /// Harbor.
+    #[error(transparent)]
+    Harbor(#[from] TargetError),
+    /// Kubernetes.
+    #[error(transparent)]
+    Kubernetes(#[from] ConnectError),
+}
+
+/// Makes clients of both servers.
+///
+/// # Errors
+/// When the settings do not lead to servers.
+pub async fn connect(
+    harbor: &HarborAccess,
+    kubernetes: &KubernetesAccess,
+) -> Result<Servers, ConnectServersError> {
+    let harbor = HarborClient::new(HarborSettings {
+        url: harbor.url.clone(),
+        username: harbor.username.clone(),
+        password: harbor.password.clone(),
+        ca: harbor.ca.clone(),
+        writes: harbor.writes,
+        reads: harbor.reads,
+        timeout: harbor.timeout,
+        lockout: HarborSettings::LOCKOUT,
+    })?;
+    let cluster = ClusterClient::new(ClusterSettings {
+        kubeconfig: kubernetes.kubeconfig.clone(),
+        context: kubernetes.context.clone(),
+        url: kubernetes.url.clone(),
+        token: kubernetes.token.clone(),
+        ca: kubernetes.ca.clone(),
+        writes: kubernetes.writes,
+        reads: kubernetes.writes,
+        timeout: kubernetes.timeout,
+    })
+    .await?;
+    Ok(Servers { harbor: Arc::new(harbor), cluster: Arc::new(cluster) })
+}

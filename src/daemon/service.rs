@@ -1,0 +1,211 @@
+//! The daemon's loop: whatever may have changed pokes, and what is true is read from the repository.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::pass::{self, PassError, Surroundings};
+use super::source::{Reading, Source, SourceError};
+use super::world::SystemChance;
+use crate::edge::watch::{self, Watch};
+use crate::run::chance::Chance as _;
+use crate::run::engine::{Engine, Intent, Reach};
+use crate::run::journal::JournalError;
+use crate::serve::status;
+use crate::settings::RunSettings;
+use crate::values::Revision;
+
+/// How long pokes are gathered before the repository is read: a push touches several files.
+const GATHERING: Duration = Duration::from_millis(200);
+
+/// A daemon that could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The pass that every start begins with could not be made.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// The status can't be told.
+    #[error(transparent)]
+    Status(#[from] status::StatusError),
+}
+
+impl From<JournalError> for ServiceError {
+    fn from(error: JournalError) -> Self {
+        Self::Pass(error.into())
+    }
+}
+
+/// The daemon at work.
+struct Service {
+    source: Source,
+    engine: Arc<Engine>,
+    settings: RunSettings,
+    /// The newest revision that was read, good or refused.
+    seen: Option<Revision>,
+    /// What the newest good revision asks for.
+    intent: Option<Intent>,
+}
+
+/// Runs until stopped.
+///
+/// # Errors
+/// When the journal can't be written: nothing may be done then. A repository that can't be read and
+/// servers that are away are no errors; they are tried again.
+pub async fn run(
+    source: Source,
+    surroundings: Surroundings,
+    settings: RunSettings,
+    stop: CancellationToken,
+) -> Result<(), ServiceError> {
+    let engine = pass::engine(&source, surroundings, &settings, true, |rules| rules).await;
+    let engine = Arc::new(engine.map_err(PassError::from)?);
+    let told = engine.clone();
+    let telling = stop.child_token();
+    status::tell(&settings.state, Arc::new(move || status::report(told.board())), telling.clone())?;
+
+    let poke = Arc::new(Notify::new());
+    let _watch = start_watch(&source, poke.clone());
+    let deadline = settings.stop_deadline;
+    let mut service = Service { source, engine: engine.clone(), settings, seen: None, intent: None };
+    let ended = tokio::select! {
+        ended = service.work(&poke) => ended,
+        () = stop.cancelled() => Ok(()),
+        error = engine.failed() => Err(PassError::Broken(error).into()),
+    };
+    tracing::info!("stopping: steps in hand have {} to end", humantime::format_duration(deadline));
+    if !engine.stop(deadline).await {
+        tracing::warn!("some steps did not end in time and were cut off; the next start finishes them");
+    }
+    telling.cancel();
+    ended
+}
+
+/// Watches the repository where that is possible; the poll remains where it is not.
+fn start_watch(source: &Source, poke: Arc<Notify>) -> Option<Watch> {
+    let (path, watched): (PathBuf, _) = source.watched();
+    match watch::watch(&path, watched, poke) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!(error = %error, "the repository can't be watched; it is polled alone");
+            None
+        }
+    }
+}
+
+impl Service {
+    async fn work(&mut self, poke: &Notify) -> Result<(), ServiceError> {
+        self.pass(Reach::Everything).await?;
+        loop {
+            let sweep = self.next_sweep();
+            tokio::select! {
+                () = poke.notified() => {
+                    tokio::time::sleep(GATHERING).await;
+                    self.pass(Reach::Changed).await?;
+                }
+                () = tokio::time::sleep(self.poll_delay()) => self.pass(Reach::Changed).await?,
+                () = tokio::time::sleep(sweep) => self.sweep().await?,
+            }
+        }
+    }
+
+    /// The poll with a tenth of jitter, so that many daemons do not ask together.
+    fn poll_delay(&self) -> Duration {
+        self.settings.poll.mul_f64(0.9 + 0.2 * SystemChance.unit())
+    }
+
+    fn next_sweep(&self) -> Duration {
+        let now = Utc::now();
+        let last = self.engine.board().daemon().last_fired.get(Source::SWEEP).copied();
+        self.source
+            .next_sweep(last, now, SystemChance.unit())
+            .and_then(|at| (at - now).to_std().ok())
+            .unwrap_or(Duration::MAX)
+    }
+
+    /// Reads the repository and sets the lanes to work that a new commit concerns.
+    async fn pass(&mut self, reach: Reach) -> Result<(), ServiceError> {
+        let reading = match self.source.read_if_new(self.seen.as_ref()).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(reading)) => reading,
+            Err(error) => return self.unreadable(error, reach).await,
+        };
+        self.take(reading, reach).await
+    }
+
+    async fn take(&mut self, reading: Reading, reach: Reach) -> Result<(), ServiceError> {
+        let snapshot = &reading.snapshot;
+        let revision = snapshot.revision.clone();
+        tracing::info!(
+            commit = %revision.short(), snapshot.teams = snapshot.teams.len(), snapshot.held = snapshot.held.len(),
+            "read {} with {} teams", revision.short(), snapshot.teams.len()
+        );
+        for fault in &snapshot.faults {
+            tracing::warn!(commit = %revision.short(), "{fault}");
+        }
+        self.seen = Some(revision.clone());
+        match reading.intent {
+            // What teams have stays, as when they are removed.
+            None => tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done"),
+            Some(intent) => {
+                self.intent = Some(intent.clone());
+                self.engine.submit(intent, reach).await?;
+            }
+        }
+        self.engine
+            .board()
+            .keep_daemon(|daemon| {
+                daemon.revision = Some(revision);
+                daemon.refused = None;
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// A commit that is refused changes nothing; at a start the last good one is taken in its place.
+    async fn unreadable(&mut self, error: SourceError, reach: Reach) -> Result<(), ServiceError> {
+        tracing::error!(error = &error as &dyn std::error::Error, "the repository's newest state can't be used");
+        let SourceError::Refused { revision, faults } = error else { return Ok(()) };
+        self.seen = Some(revision.clone());
+        self.engine
+            .board()
+            .keep_daemon(|daemon| {
+                daemon.refused = Some((revision, faults.iter().map(ToString::to_string).collect()));
+            })
+            .await?;
+        let last_good = self.engine.board().daemon().revision.filter(|_| self.intent.is_none());
+        if let Some(last_good) = last_good {
+            match self.source.read_at(&last_good).await {
+                Ok(reading) => {
+                    self.intent.clone_from(&reading.intent);
+                    if let Some(intent) = reading.intent {
+                        self.engine.submit(intent, reach).await?;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the last good commit can't be read");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Observes everything and repairs what drifted.
+    async fn sweep(&mut self) -> Result<(), ServiceError> {
+        let fired = Utc::now();
+        self.engine
+            .board()
+            .keep_daemon(|daemon| {
+                daemon.last_fired.insert(Source::SWEEP.to_owned(), fired);
+            })
+            .await?;
+        if let Some(intent) = self.intent.clone() {
+            tracing::info!(commit = %intent.revision.short(), "looking for drift");
+            self.engine.submit(intent, Reach::Everything).await?;
+        }
+        Ok(())
+    }
+}

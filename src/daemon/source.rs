@@ -1,0 +1,323 @@
+//! The values repository and the job files, and what a commit asks for by them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::edge::git::{GitError, Repository};
+use crate::edge::watch::Watched;
+use crate::run::Rules;
+use crate::run::declaration::{JobDeclarations, JobFaults, JobSummary, PlatformInputs};
+use crate::run::engine::Intent;
+use crate::settings::SourceSettings;
+use crate::snapshot::{Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions, TreeError};
+use crate::values::names::{NameError, TeamId};
+use crate::values::{Fault, Revision, UnknownLayout};
+
+/// A repository, or job files, that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The repository can't be opened, or has no such commit.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// Its files can't be read.
+    #[error("failed to read {} at {}", repository.display(), revision.short())]
+    Unreadable {
+        /// The repository.
+        repository: PathBuf,
+        /// The commit.
+        revision: Revision,
+        /// Which file, and why.
+        #[source]
+        source: TreeError,
+    },
+    /// What all teams share is at fault.
+    #[error("{} is refused: what all teams share is at fault", revision.short())]
+    Refused {
+        /// The commit.
+        revision: Revision,
+        /// Every fault.
+        faults: Vec<Fault>,
+    },
+    /// The job files are at fault.
+    #[error(transparent)]
+    Jobs(#[from] JobFaults),
+    /// A job file can't be read.
+    #[error("failed to read the job files in {}", path.display())]
+    JobFiles {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The forced layout is none.
+    #[error(transparent)]
+    Layout(#[from] UnknownLayout),
+    /// A job makes a name of a team's id that no server accepts.
+    #[error("failed to name what team {team} shall have")]
+    Name {
+        /// The team.
+        team: TeamId,
+        /// The name.
+        #[source]
+        source: NameError,
+    },
+    /// The thread that read was ended.
+    #[error("failed to read the repository: its thread ended")]
+    Thread(#[source] tokio::task::JoinError),
+}
+
+/// What one state of the repository says, and what it asks for.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// What it says.
+    pub snapshot: Arc<Snapshot>,
+    /// What it asks for; `None` where it has Harbor switched off.
+    pub intent: Option<Intent>,
+}
+
+/// A repository with the jobs that say what its teams get.
+#[derive(Clone)]
+pub struct Source(Arc<Inner>);
+
+struct Inner {
+    repository: Repository,
+    reference: Option<String>,
+    working_tree: bool,
+    options: SnapshotOptions,
+    jobs: JobDeclarations,
+    /// Keeps what was parsed, so that the cost of a commit follows what changed.
+    builder: Mutex<SnapshotBuilder>,
+}
+
+impl Source {
+    /// The job whose schedule looks for drift.
+    pub const SWEEP: &str = "repair-drift";
+
+    /// Opens a repository and reads the job files.
+    ///
+    /// # Errors
+    /// When the path is no repository and no folder, or the job files are at fault.
+    pub fn open(path: &Path, settings: &SourceSettings) -> Result<Self, SourceError> {
+        let options = SnapshotOptions {
+            layout: settings.layout.as_deref().map(str::parse).transpose()?,
+            root: settings.root.clone().unwrap_or_default(),
+            cluster: settings.cluster.clone(),
+            registry_host: settings.registry_host.clone(),
+        };
+        let jobs = read_jobs(settings.jobs.as_deref())?;
+        let repository = Repository::open(path)?;
+        Ok(Self(Arc::new(Inner {
+            working_tree: settings.working_tree || !repository.is_git(),
+            repository,
+            reference: settings.reference.clone(),
+            options,
+            jobs,
+            builder: Mutex::new(SnapshotBuilder::new()),
+        })))
+    }
+
+    /// The newest state: the commit that is followed, or the working tree.
+    ///
+    /// # Errors
+    /// When it can't be read or is refused.
+    pub async fn read_head(&self) -> Result<Reading, SourceError> {
+        self.blocking(|inner| match inner.head()? {
+            Some(revision) => inner.read_commit(&revision),
+            None => inner.read_working_tree(),
+        })
+        .await
+    }
+
+    /// The newest state, unless it is the one that was seen.
+    ///
+    /// # Errors
+    /// As [`Source::read_head`].
+    pub async fn read_if_new(&self, seen: Option<&Revision>) -> Result<Option<Reading>, SourceError> {
+        let seen = seen.cloned();
+        self.blocking(move |inner| match inner.head()? {
+            Some(revision) if Some(&revision) == seen.as_ref() => Ok(None),
+            Some(revision) => inner.read_commit(&revision).map(Some),
+            None => {
+                let reading = inner.read_working_tree()?;
+                Ok(Some(reading).filter(|reading| Some(&reading.snapshot.revision) != seen.as_ref()))
+            }
+        })
+        .await
+    }
+
+    /// The commit that is followed.
+    ///
+    /// # Errors
+    /// When there is none, as in a plain folder.
+    pub async fn head(&self) -> Result<Revision, SourceError> {
+        self.blocking(|inner| Ok(inner.repository.head(inner.reference.as_deref())?)).await
+    }
+
+    /// Whether the working tree is read instead of commits.
+    #[must_use]
+    pub fn is_working_tree(&self) -> bool {
+        self.0.working_tree
+    }
+
+    /// A commit's state.
+    ///
+    /// # Errors
+    /// As [`Source::read_head`].
+    pub async fn read_at(&self, revision: &Revision) -> Result<Reading, SourceError> {
+        let revision = revision.clone();
+        self.blocking(move |inner| inner.read_commit(&revision)).await
+    }
+
+    /// The commits of a range `A..B`, oldest first.
+    ///
+    /// # Errors
+    /// When the repository has no such commits, or is no repository.
+    pub async fn commits(&self, range: &str) -> Result<Vec<Revision>, SourceError> {
+        let range = range.to_owned();
+        self.blocking(move |inner| Ok(inner.repository.commits(&range)?)).await
+    }
+
+    /// How the platform's steps are carried out.
+    #[must_use]
+    pub fn platform_rules(&self) -> Rules {
+        self.0.jobs.platform_rules()
+    }
+
+    /// How a team's steps are carried out.
+    #[must_use]
+    pub fn team_rules(&self) -> Rules {
+        self.0.jobs.team_rules()
+    }
+
+    /// What is declared.
+    #[must_use]
+    pub fn jobs(&self) -> &[JobSummary] {
+        self.0.jobs.summaries()
+    }
+
+    /// When the next look for drift is due.
+    #[must_use]
+    pub fn next_sweep(&self, last: Option<DateTime<Utc>>, now: DateTime<Utc>, random: f64) -> Option<DateTime<Utc>> {
+        self.0.jobs.next_repair(last, now, random)
+    }
+
+    /// What has to be watched to notice a change.
+    #[must_use]
+    pub fn watched(&self) -> (PathBuf, Watched) {
+        let repository = &self.0.repository;
+        match repository.git_directory() {
+            Some(folder) if !self.0.working_tree => (folder.to_owned(), Watched::GitFolder),
+            _ => (repository.path().join(&self.0.options.root).join("env"), Watched::Folder),
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let inner = self.0.clone();
+        tokio::task::spawn_blocking(move || work(&inner)).await.map_err(SourceError::Thread)?
+    }
+}
+
+/// The job files of a folder in place of the embedded ones.
+///
+/// # Errors
+/// When the folder can't be read, or a file is at fault.
+pub fn read_jobs(folder: Option<&Path>) -> Result<JobDeclarations, SourceError> {
+    let mut files = Vec::new();
+    if let Some(path) = folder {
+        let failed = |source| SourceError::JobFiles { path: path.to_owned(), source };
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".yaml") && !name.starts_with('.') {
+                files.push((name, std::fs::read_to_string(entry.path()).map_err(failed)?));
+            }
+        }
+        files.sort();
+    }
+    Ok(JobDeclarations::load(&files, Utc::now())?)
+}
+
+impl Inner {
+    /// The commit that is followed; `None` where the working tree is.
+    fn head(&self) -> Result<Option<Revision>, SourceError> {
+        if self.working_tree {
+            return Ok(None);
+        }
+        Ok(Some(self.repository.head(self.reference.as_deref())?))
+    }
+}
+
+impl Inner {
+    fn read_commit(&self, revision: &Revision) -> Result<Reading, SourceError> {
+        let tree = self.repository.tree_at(revision)?;
+        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = builder.build(&tree, revision.clone(), &self.options);
+        drop(builder);
+        self.reading(built, revision)
+    }
+
+    fn read_working_tree(&self) -> Result<Reading, SourceError> {
+        let tree = self.repository.working_tree();
+        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = tree.snapshot(&mut builder, &self.options);
+        drop(builder);
+        self.reading(built, &tree.revision())
+    }
+
+    fn reading(
+        &self,
+        built: Result<Snapshot, SnapshotError>,
+        revision: &Revision,
+    ) -> Result<Reading, SourceError> {
+        let snapshot = built.map_err(|error| match error {
+            SnapshotError::Refused { faults } => SourceError::Refused { revision: revision.clone(), faults },
+            SnapshotError::Unreadable(source) => SourceError::Unreadable {
+                repository: self.repository.path().to_owned(),
+                revision: revision.clone(),
+                source,
+            },
+        })?;
+        let intent = self.intent(&snapshot)?;
+        Ok(Reading { snapshot: Arc::new(snapshot), intent })
+    }
+
+    /// What a snapshot asks for, by the jobs' parameters.
+    fn intent(&self, snapshot: &Snapshot) -> Result<Option<Intent>, SourceError> {
+        let platform = &snapshot.platform;
+        let Some(host) = platform.registry_host.as_ref().filter(|_| platform.harbor_enabled) else {
+            return Ok(None);
+        };
+        let inputs = PlatformInputs {
+            issuer: platform.oidc_issuer.clone(),
+            client_id: platform.oidc_client_id.clone(),
+            user_claim: platform.oidc_user_claim.clone(),
+            auto_onboard: platform.oidc_auto_onboard,
+            verify_certificate: platform.verify_certificate,
+        };
+        let teams = snapshot.teams.values().map(|team| {
+            let desired = self.jobs.provision(&team.id, host, team.storage_quota);
+            desired.map_err(|source| SourceError::Name { team: team.id.clone(), source })
+        });
+        // A name that is no team id was never provisioned, so there is nothing of it to hold.
+        let held: BTreeMap<TeamId, Vec<String>> = snapshot
+            .held
+            .iter()
+            .filter_map(|(name, faults)| {
+                Some((TeamId::new(name.as_str()).ok()?, faults.iter().map(ToString::to_string).collect()))
+            })
+            .collect();
+        Ok(Some(Intent {
+            revision: snapshot.revision.clone(),
+            platform: self.jobs.configure(&inputs),
+            teams: teams.collect::<Result<_, _>>()?,
+            held,
+        }))
+    }
+}

@@ -1,0 +1,185 @@
+//! What is about Harbor itself, and the paths outside of the API.
+
+use serde_json::{Value, json as value};
+
+use super::{
+    Ask,
+    access::Principal,
+    body::{Body, Kind, Shape},
+    catalogue, json,
+    refusal::{Outcome, Refusal},
+    time, token,
+};
+use crate::rehearsal::{Answer, harbor::state::State};
+
+/// The version that was measured.
+const VERSION: &str = "v2.15.2-080b0220";
+
+static PROVIDER: Shape = Shape {
+    name: "PingOIDCBody",
+    fields: &[("url", Kind::Text), ("verify_cert", Kind::Flag)],
+};
+
+pub(super) fn health() -> Answer {
+    let names = [
+        "core",
+        "database",
+        "jobservice",
+        "portal",
+        "redis",
+        "registry",
+        "registryctl",
+    ];
+    let components: Vec<Value> = names
+        .iter()
+        .map(|name| value!({"name": name, "status": "healthy"}))
+        .collect();
+    json(200, &value!({"components": components, "status": "healthy"}))
+}
+
+/// Tells more to those who are signed in.
+pub(super) fn info(ask: &Ask, state: &State) -> Answer {
+    let settings = state.settings();
+    let provider = if settings.is_oidc() {
+        settings.text("oidc_name")
+    } else {
+        String::new()
+    };
+    let mut info = value!({
+        "auth_mode": settings.text("auth_mode"),
+        "banner_message": settings.text("banner_message"),
+        "oidc_provider_name": provider,
+        "primary_auth_mode": settings.flag("primary_auth_mode"),
+        "self_registration": settings.flag("self_registration"),
+    });
+    if ask.who.is_authenticated() {
+        let url = &ask.environment.external_url;
+        let registry = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        for (key, value) in [
+            ("current_time", value!(time(ask.now))),
+            ("external_url", value!(url)),
+            ("harbor_version", value!(VERSION)),
+            ("has_ca_root", value!(false)),
+            (
+                "notification_enable",
+                value!(settings.flag("notification_enable")),
+            ),
+            (
+                "project_creation_restriction",
+                value!(settings.text("project_creation_restriction")),
+            ),
+            ("read_only", value!(settings.flag("read_only"))),
+            ("registry_storage_provider_name", value!("filesystem")),
+            ("registry_url", value!(registry)),
+        ] {
+            info[key] = value;
+        }
+    }
+    json(200, &info)
+}
+
+pub(super) fn statistics(ask: &Ask, state: &State) -> Outcome {
+    ask.who.require_authenticated()?;
+    if !ask.who.is_sysadmin() {
+        return Err(Refusal::not_modelled(
+            "the statistics of those who do not see all",
+        ));
+    }
+    let count = |public: bool| {
+        state
+            .projects()
+            .filter(|project| project.is_public() == public)
+            .count()
+    };
+    let repositories = |public: bool| -> u64 {
+        state
+            .projects()
+            .filter(|project| project.is_public() == public)
+            .map(|project| project.repositories)
+            .sum()
+    };
+    Ok(json(
+        200,
+        &value!({
+            "private_project_count": count(false),
+            "private_repo_count": repositories(false),
+            "public_project_count": count(true),
+            "public_repo_count": repositories(true),
+            "total_project_count": count(true) + count(false),
+            "total_repo_count": repositories(true) + repositories(false),
+            "total_storage_consumption": 0,
+        }),
+    ))
+}
+
+pub(super) fn permissions(ask: &Ask, state: &State) -> Outcome {
+    ask.who.require_authenticated()?;
+    let project = catalogue::listed(catalogue::PROJECT);
+    if ask.who.is_sysadmin() {
+        return Ok(json(
+            200,
+            &value!({"project": project, "system": catalogue::listed(catalogue::SYSTEM)}),
+        ));
+    }
+    let administers = match &ask.who {
+        Principal::User(user) => state
+            .projects()
+            .any(|project| state.roles_of(user, project.id).contains(&1)),
+        Principal::Robot(..) | Principal::Anonymous => false,
+    };
+    if administers {
+        return Ok(json(200, &value!({"project": project})));
+    }
+    Err(Refusal::forbidden(ask.who.name()))
+}
+
+/// Asks an identity provider for a sign of life; only those of the environment
+/// give one.
+pub(super) fn ping_provider(ask: &Ask) -> Outcome {
+    let body = Body::read(ask.request, "endpoint", &PROVIDER)?;
+    ask.who.require("configuration", "update")?;
+    if ask
+        .environment
+        .issuers
+        .iter()
+        .any(|issuer| issuer == body.text("url"))
+    {
+        return Ok(Answer::new(200));
+    }
+    Err(Refusal::bad_request("failed to verify connection"))
+}
+
+pub(super) fn outside_api(ask: &Ask, state: &State) -> Outcome {
+    let method = ask.request.method.as_str();
+    match (method, ask.path.as_str()) {
+        ("GET", "/api/version") => {
+            let body = format!("{}\n", value!({"version": "v2.0"}));
+            Ok(Answer::new(200).body("text/plain; charset=utf-8", body))
+        }
+        ("GET", "/service/token") => token::issue(ask, state),
+        ("GET", "/c/oidc/login") if !state.settings().is_oidc() => {
+            let mode = state.settings().text("auth_mode");
+            Err(Refusal::wrong_mode(format!(
+                "auth mode: {mode} is not OIDC based"
+            )))
+        }
+        ("GET", "/v2") => Ok(token::greet(ask)),
+        (_, path)
+            if path == "/"
+                || [
+                    "/v2/",
+                    "/c/",
+                    "/service/",
+                    "/api/internal/",
+                    "/harbor",
+                    "/account",
+                    "/oidc-onboard",
+                ]
+                .iter()
+                .any(|start| path.starts_with(start)) =>
+        {
+            Err(Refusal::not_modelled(&format!("{method} {path}")))
+        }
+        _ => Ok(Answer::new(404).body("text/html; charset=utf-8", include_str!("not_found.html"))),
+    }
+}

@@ -1,0 +1,386 @@
+//! Checks job files: every fault of every file, before anything runs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde_yaml::Spanned;
+
+use super::desire::{Configure, PlatformInputs, Provision, Robot, Setting, TEAM, filled};
+use super::wire::{
+    ConfigureParameters, Form, JobFile, ProvisionParameters, RepairFile, Retry, Scope, Secret, Step, Triggers,
+};
+use super::{EMBEDDED, JobDeclarations, JobFault, JobFaults, JobSummary};
+use crate::plan::desired::{DesiredSecret, DesiredServiceAccount, RobotLifetime, SecretForm, StorageQuota};
+use crate::plan::step::Operation;
+use crate::run::Rules;
+use crate::run::calendar::Schedule;
+use crate::run::retry::RetryPolicy;
+use crate::run::template::Template;
+use crate::run::yaml;
+use crate::values::names::{GroupName, NameError, RobotName, TeamId};
+
+const CONFIGURE: &str = "configure-harbor";
+const PROVISION: &str = "provision-team";
+const REPAIR: &str = "repair-drift";
+const PLATFORM_OPERATIONS: [Operation; 2] = [Operation::EnsureConfiguration, Operation::EnsureSharedGroups];
+
+/// The faults of one file, as they are found.
+struct Faults<'a> {
+    file: &'a str,
+    found: Vec<JobFault>,
+}
+
+impl Faults<'_> {
+    fn at<T>(&mut self, place: &Spanned<T>, message: impl Into<String>, hint: impl Into<String>) {
+        let (line, column) = (place.referenced.line(), place.referenced.column());
+        self.found.push(JobFault {
+            file: self.file.to_owned(),
+            line: line.max(1),
+            column: column.max(1),
+            message: message.into(),
+            hint: hint.into(),
+        });
+    }
+}
+
+pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<JobDeclarations, JobFaults> {
+    let mut found = Vec::new();
+    for (file, _) in files {
+        if !EMBEDDED.iter().any(|(name, _)| name == file) {
+            let names = EMBEDDED.map(|(name, _)| name).join(", ");
+            found.push(fault(file, "nothing carries out a job of this name".to_owned(), format!("the jobs are {names}")));
+        }
+    }
+    let text = |name: &str| {
+        let file = format!("{name}.yaml");
+        let given = files.iter().find(|(given, _)| *given == file).map(|(_, text)| text.as_str());
+        given.or_else(|| EMBEDDED.iter().find(|(embedded, _)| *embedded == file).map(|(_, text)| *text)).unwrap_or_default()
+    };
+    let configure = read::<JobFile<ConfigureParameters>>(CONFIGURE, text(CONFIGURE), &mut found);
+    let provision = read::<JobFile<ProvisionParameters>>(PROVISION, text(PROVISION), &mut found);
+    let repair = read::<RepairFile>(REPAIR, text(REPAIR), &mut found);
+
+    let configure = configure.map(|job| {
+        with_faults(CONFIGURE, &mut found, |faults| {
+            let summary = summary(&job, CONFIGURE, now, faults);
+            let rules = rules(&job, Scope::Platform, faults);
+            (configure_parameters(job.parameters, faults), rules, summary)
+        })
+    });
+    let provision = provision.map(|job| {
+        with_faults(PROVISION, &mut found, |faults| {
+            let summary = summary(&job, PROVISION, now, faults);
+            let rules = rules(&job, Scope::Team, faults);
+            (provision_parameters(job.parameters, faults), rules, summary)
+        })
+    });
+    let repair = repair.map(|job| with_faults(REPAIR, &mut found, |faults| repair_job(&job, now, faults)));
+
+    match (configure, provision, repair) {
+        (Some((configure, Some(platform_rules), first)), Some((provision, Some(team_rules), second)), Some(Some(third)))
+            if found.is_empty() =>
+        {
+            let (repair, third) = third;
+            Ok(JobDeclarations {
+                configure,
+                provision,
+                platform_rules,
+                team_rules,
+                repair,
+                summaries: vec![first, second, third],
+            })
+        }
+        _ => Err(JobFaults(found)),
+    }
+}
+
+fn fault(file: &str, message: String, hint: String) -> JobFault {
+    JobFault { file: file.to_owned(), line: 1, column: 1, message, hint }
+}
+
+fn with_faults<T>(job: &str, found: &mut Vec<JobFault>, check: impl FnOnce(&mut Faults<'_>) -> T) -> T {
+    let file = format!("{job}.yaml");
+    let mut faults = Faults { file: &file, found: Vec::new() };
+    let checked = check(&mut faults);
+    found.append(&mut faults.found);
+    checked
+}
+
+fn read<T: DeserializeOwned>(job: &str, text: &str, found: &mut Vec<JobFault>) -> Option<T> {
+    yaml::from_text(text)
+        .map_err(|misread| {
+            let hint = "jobs/job.schema.json says what a job file may hold".to_owned();
+            let mut fault = fault(&format!("{job}.yaml"), misread.message, hint);
+            (fault.line, fault.column) = (misread.line, misread.column);
+            found.push(fault);
+        })
+        .ok()
+}
+
+fn check_name(name: &Spanned<String>, wanted: &str, faults: &mut Faults<'_>) {
+    if name.value != wanted {
+        faults.at(name, format!("the job is called {:?}", name.value), format!("in this file it is {wanted}"));
+    }
+}
+
+fn summary<P>(job: &JobFile<P>, name: &str, now: DateTime<Utc>, faults: &mut Faults<'_>) -> JobSummary {
+    check_name(&job.name, name, faults);
+    JobSummary {
+        name: job.name.value.clone(),
+        description: job.description.clone(),
+        on_commit: job.triggers.commit,
+        schedule: schedule(&job.triggers, now, faults),
+        does: job.steps.iter().map(|step| step.operation.value.to_string()).collect(),
+    }
+}
+
+fn schedule(triggers: &Triggers, now: DateTime<Utc>, faults: &mut Faults<'_>) -> Option<Schedule> {
+    let text = triggers.schedule.as_ref()?;
+    Schedule::parse(&text.value, now).map_err(|error| faults.at(text, error.message, error.hint)).ok()
+}
+
+fn repair_job(job: &RepairFile, now: DateTime<Utc>, faults: &mut Faults<'_>) -> Option<(Schedule, JobSummary)> {
+    check_name(&job.name, REPAIR, faults);
+    let schedule = schedule(&job.triggers, now, faults);
+    if job.triggers.schedule.is_none() {
+        faults.at(&job.name, "the job has no schedule", "give triggers: {schedule: \"*/30 * * * *\"}");
+    }
+    for repaired in &job.repairs {
+        if ![CONFIGURE, PROVISION].contains(&repaired.value.as_str()) {
+            let message = format!("there is no job {:?} to repair", repaired.value);
+            faults.at(repaired, message, format!("{CONFIGURE} and {PROVISION} are"));
+        }
+    }
+    let does = job.repairs.iter().map(|repaired| repaired.value.clone()).collect();
+    let schedule = schedule?;
+    let summary = JobSummary {
+        name: job.name.value.clone(),
+        description: job.description.clone(),
+        on_commit: job.triggers.commit,
+        schedule: Some(schedule.clone()),
+        does,
+    };
+    Some((schedule, summary))
+}
+
+fn rules<P>(job: &JobFile<P>, scope: Scope, faults: &mut Faults<'_>) -> Option<Rules> {
+    if job.scope.value != scope {
+        faults.at(&job.scope, "this job has another scope", format!("write {}", if scope == Scope::Team { "team" } else { "platform" }));
+    }
+    let retry = retry(&job.retry, faults);
+    let timeout = duration(&job.timeout, faults);
+    steps(&job.steps, scope, faults);
+    let steps = job
+        .steps
+        .iter()
+        .map(|step| (step.operation.value, step.needs.iter().map(|need| need.value).collect()))
+        .collect();
+    Some(Rules { steps, retry: retry?, timeout: timeout? })
+}
+
+/// Each operation once, of the job's scope, and needing only what comes before it: so nothing needs itself.
+fn steps(steps: &[Step], scope: Scope, faults: &mut Faults<'_>) {
+    let mut before: BTreeSet<Operation> = BTreeSet::new();
+    for step in steps {
+        let operation = step.operation.value;
+        if PLATFORM_OPERATIONS.contains(&operation) != (scope == Scope::Platform) {
+            faults.at(&step.operation, format!("{operation} is not for this job's scope"), "");
+        }
+        for need in &step.needs {
+            if need.value == operation {
+                faults.at(need, format!("{operation} needs itself"), "take it out of needs");
+            } else if !before.contains(&need.value) {
+                let hint = "a step needs only steps that come before it in the same file";
+                faults.at(need, format!("{operation} needs {}, which does not come before it", need.value), hint);
+            }
+        }
+        if !before.insert(operation) {
+            faults.at(&step.operation, format!("{operation} comes twice"), "keep one of the two");
+        }
+    }
+}
+
+fn retry(retry: &Retry, faults: &mut Faults<'_>) -> Option<RetryPolicy> {
+    let (first, max) = (duration(&retry.first, faults), duration(&retry.max, faults));
+    if !(1.0..=100.0).contains(&retry.factor.value) {
+        faults.at(&retry.factor, format!("the factor is {}", retry.factor.value), "from 1 to 100");
+    }
+    if retry.attempts.value == 0 {
+        faults.at(&retry.attempts, "there are no attempts", "at least 1");
+    }
+    let (first, max) = (first?, max?);
+    if max < first {
+        faults.at(&retry.max, "max is shorter than first", "give at least as long");
+    }
+    Some(RetryPolicy { first, factor: retry.factor.value, max, attempts: retry.attempts.value })
+}
+
+fn duration(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Duration> {
+    match humantime::parse_duration(&text.value) {
+        Ok(duration) if !duration.is_zero() => Some(duration),
+        _ => {
+            faults.at(text, format!("{:?} is no duration", text.value), "write it like 30s, 5m or 1h30m");
+            None
+        }
+    }
+}
+
+fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>) -> Configure {
+    let mut configuration = std::collections::BTreeMap::new();
+    for (key, value) in parameters.configuration {
+        if key == "oidc_client_secret" || key.ends_with("password") {
+            faults.at(&value, format!("{key} is a secret"), "secrets come from files: see oidc-client-secret-file");
+        }
+        let setting = match value.value.as_str() {
+            Some(text) => template(&Spanned::new(text.to_owned(), value.referenced, value.defined), &PlatformInputs::NAMES, faults)
+                .map(Setting::Filled),
+            None => Some(Setting::Fixed(value.value)),
+        };
+        configuration.extend(setting.map(|setting| (key, setting)));
+    }
+    let shared_groups = parameters
+        .shared_groups
+        .iter()
+        .filter_map(|group| named(GroupName::new(group.value.clone()), group, faults))
+        .collect();
+    Configure { configuration, robot_prefix: parameters.robot_name_prefix, shared_groups }
+}
+
+fn provision_parameters(parameters: ProvisionParameters, faults: &mut Faults<'_>) -> Provision {
+    let mut names = BTreeSet::new();
+    let mut robots = Vec::new();
+    let mut secrets: Vec<DesiredSecret> = Vec::new();
+    for robot in &parameters.robots {
+        let template = team_template::<RobotName>(&robot.name, faults);
+        if template.as_ref().is_some_and(|template| !template.placeholders().any(|name| name == TEAM)) {
+            faults.at(&robot.name, "every team would have the same robot", "put {team} into its name");
+        }
+        if !names.insert(robot.name.value.clone()) {
+            faults.at(&robot.name, format!("the robot {:?} comes twice", robot.name.value), "keep one of the two");
+        }
+        if robot.access.is_empty() {
+            faults.at(&robot.name, "the robot may do nothing", "give it access, such as repository:pull");
+        }
+        if robot.secrets.is_empty() {
+            faults.at(&robot.name, "no Secret carries the robot's login", "give secrets: Harbor tells a robot's secret only once");
+        }
+        let access = robot.access.iter().filter_map(|access| {
+            access.value.clone().try_into().map_err(|message: String| faults.at(access, message, "")).ok()
+        });
+        let access = access.collect();
+        let mut own = Vec::new();
+        for secret in &robot.secrets {
+            let Some(desired) = secret_of(secret, faults) else { continue };
+            if secrets.iter().any(|other| other.name == desired.name) {
+                faults.at(&secret.name, format!("the Secret {} comes twice", desired.name), "a Secret carries one robot's login");
+            }
+            secrets.push(desired.clone());
+            own.push(desired);
+        }
+        let lifetime = lifetime(&robot.expires, faults);
+        if let (Some(name), Some(lifetime)) = (template, lifetime) {
+            robots.push(Robot { name, access, lifetime, secrets: own });
+        }
+    }
+    let mut groups = BTreeSet::new();
+    let members = parameters.members.iter().filter_map(|member| {
+        if !groups.insert(member.group.value.clone()) {
+            faults.at(&member.group, format!("the group {:?} comes twice", member.group.value), "a group has one role");
+        }
+        Some((team_template::<GroupName>(&member.group, faults)?, member.role))
+    });
+    let members = members.collect();
+    let storage_quota = parameters.project.storage_quota.as_ref().and_then(|quota| {
+        StorageQuota::parse(&quota.value).map_err(|hint| faults.at(quota, format!("{:?} is no quota", quota.value), hint)).ok()
+    });
+    let service_accounts = parameters.service_accounts.iter().filter_map(|account| {
+        let name = named(account.name.value.parse(), &account.name, faults)?;
+        let pull_secrets = account.pull_secrets.iter().filter_map(|secret| pull_secret(secret, &secrets, faults)).collect();
+        Some(DesiredServiceAccount { name, pull_secrets })
+    });
+    let service_accounts = service_accounts.collect();
+    Provision { metadata: parameters.project.metadata, storage_quota, members, robots, service_accounts }
+}
+
+fn pull_secret(
+    secret: &Spanned<String>,
+    published: &[DesiredSecret],
+    faults: &mut Faults<'_>,
+) -> Option<crate::values::names::SecretName> {
+    match published.iter().find(|other| other.name.as_str() == secret.value) {
+        None => {
+            faults.at(secret, format!("no robot publishes the Secret {:?}", secret.value), "name one of the robots' Secrets");
+            None
+        }
+        Some(other) if other.form != SecretForm::DockerConfigJson => {
+            faults.at(secret, format!("pods can't pull with the Secret {:?}", secret.value), "its form has to be dockerconfigjson");
+            None
+        }
+        Some(other) => Some(other.name.clone()),
+    }
+}
+
+fn secret_of(secret: &Secret, faults: &mut Faults<'_>) -> Option<DesiredSecret> {
+    let form = match (secret.form, &secret.key) {
+        (Form::DockerConfigJson, None) => SecretForm::DockerConfigJson,
+        (Form::DockerConfigJson, Some(key)) => {
+            faults.at(key, "a dockerconfigjson Secret has a key of its own", "take the key out");
+            return None;
+        }
+        (Form::Opaque, Some(key)) if is_data_key(&key.value) => SecretForm::Opaque { key: key.value.clone() },
+        (Form::Opaque, Some(key)) => {
+            faults.at(key, format!("{:?} is no key of a Secret", key.value), "letters, digits, '-', '_' and '.'");
+            return None;
+        }
+        (Form::Opaque, None) => {
+            faults.at(&secret.name, "an opaque Secret needs a key", "give key: config.json");
+            return None;
+        }
+    };
+    Some(DesiredSecret { name: named(secret.name.value.parse(), &secret.name, faults)?, form })
+}
+
+fn is_data_key(key: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !key.is_empty() && key.len() <= 253 && key != "." && key != ".." && key.chars().all(allowed)
+}
+
+fn lifetime(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<RobotLifetime> {
+    let days = text.value.strip_suffix('d').and_then(|days| days.parse().ok()).filter(|days| *days > 0);
+    match days {
+        _ if text.value == "never" => Some(RobotLifetime::Never),
+        Some(days) => Some(RobotLifetime::Days(days)),
+        None => {
+            faults.at(text, format!("{:?} is no lifetime", text.value), "write never, or days such as 90d");
+            None
+        }
+    }
+}
+
+fn template(text: &Spanned<String>, known: &[&str], faults: &mut Faults<'_>) -> Option<Template> {
+    Template::parse(&text.value, known)
+        .map_err(|error| {
+            let known = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
+            faults.at(text, error.to_string(), format!("there is {known}"));
+        })
+        .ok()
+}
+
+/// A template that makes a good name of the shortest and of the longest team id, and so of all between.
+fn team_template<N: std::str::FromStr<Err = NameError>>(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Template> {
+    let template = template(text, &[TEAM], faults)?;
+    for id in ["a".to_owned(), "x".repeat(58)] {
+        let Ok(team) = TeamId::new(id) else { continue };
+        if let Err(error) = filled(&template, &team).parse::<N>() {
+            faults.at(text, format!("for team {team} the {error}"), "");
+            return None;
+        }
+    }
+    Some(template)
+}
+
+fn named<N, T>(name: Result<N, NameError>, place: &Spanned<T>, faults: &mut Faults<'_>) -> Option<N> {
+    name.map_err(|error| faults.at(place, error.to_string(), "")).ok()
+}

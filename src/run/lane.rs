@@ -1,0 +1,371 @@
+//! One lane: the steps of one team, or of the platform, carried out one at a time until its target is reached.
+//!
+//! # Protocol
+//! *Flow.* Observe, plan, perform the plan's actions in the job's order, and again until a plan has
+//! nothing to do. What fails is retried by its class, from a new observation.
+//!
+//! *Guarantees.* One task a lane. Before an operation's first effect the journal durably says
+//! which operation runs. A newer target takes over at the next step boundary. A step that failed
+//! holds back only the steps that need it.
+//!
+//! *Assumptions.* Every action may have been done already, in whole or in part, by a former process.
+//!
+//! *Caveats.* A step that is cut off by its time-out or by the end of the process may still take
+//! effect on the server: the next observation tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::chance::{Chance, Clock};
+use super::journal::JournalError;
+use super::observe::Observer;
+use super::perform::Performer;
+use super::record::{Converged, LaneId, LaneRecord, Problem, RunState};
+use super::retry::{self, Decision, RetryPolicy};
+use super::transition::transition;
+use super::target::{ErrorClass, TargetError};
+use crate::plan::desired::{DesiredPlatform, DesiredTeam, Fingerprint};
+use crate::plan::PlanOptions;
+use crate::plan::step::{Operation, Step, Verdict};
+use crate::values::Revision;
+
+/// What a lane is to reach.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) revision: Revision,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) work: Work,
+}
+
+/// Whose desired state it is.
+#[derive(Debug, Clone)]
+pub(super) enum Work {
+    Platform(Arc<DesiredPlatform>),
+    Team(Arc<DesiredTeam>),
+    /// The team left the repository: nothing more is done for it.
+    Nothing,
+}
+
+/// How the steps of a job are carried out.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The operations in order, each with those that it needs.
+    pub steps: Vec<(Operation, Vec<Operation>)>,
+    /// When a failed attempt is repeated.
+    pub retry: RetryPolicy,
+    /// How long one step may take.
+    pub timeout: Duration,
+}
+
+/// What every team needs to know of the platform before it can be observed.
+#[derive(Debug, Clone)]
+pub(super) enum Facts {
+    /// The platform's lane has not been there yet.
+    Unknown,
+    /// The prefix of robot names, after the platform's lane has been there.
+    Known(Arc<str>),
+    /// The platform's lane could not read Harbor.
+    Unreachable(Arc<TargetError>),
+}
+
+/// What all lanes share.
+pub(super) struct Shared {
+    pub(super) performer: Performer,
+    pub(super) observer: Observer,
+    pub(super) board: Board,
+    pub(super) slots: Semaphore,
+    pub(super) facts: watch::Sender<Facts>,
+    pub(super) platform_rules: Rules,
+    pub(super) team_rules: Rules,
+    pub(super) plan_options: PlanOptions,
+    pub(super) client_secret: Option<SecretString>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) chance: Arc<dyn Chance>,
+    /// Whether lanes go on asking for what only others can give: a daemon does, a single pass does not.
+    pub(super) persistent: bool,
+    /// Asks lanes to stop at the next step boundary.
+    pub(super) stop: CancellationToken,
+    /// Asks lanes to stop at once.
+    pub(super) abort: CancellationToken,
+}
+
+/// One lane at work.
+pub(super) struct Lane {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: LaneId,
+    pub(super) targets: watch::Receiver<Arc<Target>>,
+}
+
+/// How an attempt ended.
+pub(super) enum Attempt {
+    /// The target is reached.
+    Reached,
+    /// Something failed, or something outside has to happen first.
+    Failed(Failure),
+    /// A newer target is there, or the process is to stop.
+    Interrupted,
+}
+
+/// Why an attempt failed, and what may follow.
+#[derive(Default)]
+pub(super) struct Failure {
+    pub(super) problems: Vec<Problem>,
+    /// What the server asked us to wait.
+    pub(super) retry_after: Option<Duration>,
+    /// What has to happen outside harborage first.
+    pub(super) waits_for: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn add(&mut self, operation: Operation, object: &str, error: &TargetError) {
+        self.retry_after = self.retry_after.max(error.retry_after);
+        self.problems.push(Problem {
+            operation,
+            object: object.to_owned(),
+            class: error.class,
+            message: chain(error),
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.is_empty() && self.waits_for.is_none()
+    }
+
+    /// The class that decides: what can still pass by itself goes before what can't.
+    fn class(&self) -> ErrorClass {
+        let has = |class| self.problems.iter().any(|problem| problem.class == class);
+        if has(ErrorClass::Auth) {
+            ErrorClass::Auth
+        } else if has(ErrorClass::Transient) || self.waits_for.is_some() {
+            ErrorClass::Transient
+        } else if has(ErrorClass::Conflict) {
+            ErrorClass::Conflict
+        } else {
+            ErrorClass::Rejected
+        }
+    }
+
+    /// One sentence for a person.
+    fn why(&self) -> String {
+        match (&self.waits_for, self.problems.as_slice()) {
+            (_, [only]) => only.message.clone(),
+            (_, [first, others @ ..]) => format!("{} (and {} more)", first.message, others.len()),
+            (Some(waits_for), []) => waits_for.clone(),
+            (None, []) => "the target was not reached".to_owned(),
+        }
+    }
+}
+
+/// An error with everything underneath it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+impl Lane {
+    /// Works until the newest target is reached, parked or given up.
+    pub(super) async fn pursue(&mut self) -> Result<(), JournalError> {
+        let target = self.targets.borrow_and_update().clone();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.attempt(&target, attempts).await? {
+                Attempt::Reached => return self.reached(&target, attempts).await,
+                Attempt::Interrupted => return self.interrupted(&target, attempts).await,
+                Attempt::Failed(failure) => match self.decide(&failure, attempts) {
+                    Decision::Refused | Decision::Exhausted => {
+                        return self.park(&target, attempts, failure).await;
+                    }
+                    Decision::Again(delay) => {
+                        if !self.wait(&target, attempts, failure, delay).await? {
+                            return self.interrupted(&target, attempts).await;
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// What follows from a failed attempt. A single pass ends where a daemon would go on asking: to be
+    /// let in, or for something to happen outside.
+    fn decide(&self, failure: &Failure, attempts: u32) -> Decision {
+        let policy = &self.rules().retry;
+        let class = failure.class();
+        let persistent = self.shared.persistent;
+        if class == ErrorClass::Auth && !persistent {
+            return Decision::Exhausted;
+        }
+        let outside = failure.problems.is_empty() && failure.waits_for.is_some();
+        let counted = if outside && persistent { attempts.min(policy.attempts.saturating_sub(1)) } else { attempts };
+        let cause = retry::Failure { class, retry_after: failure.retry_after };
+        policy.decide(cause, counted, self.shared.chance.unit())
+    }
+
+    async fn attempt(&mut self, target: &Target, attempts: u32) -> Result<Attempt, JournalError> {
+        match &target.work {
+            Work::Nothing => Ok(Attempt::Interrupted),
+            Work::Platform(desired) => self.attempt_platform(target, desired, attempts).await,
+            Work::Team(desired) => self.attempt_team(target, desired, attempts).await,
+        }
+    }
+
+    /// Whether a newer target or a stop asks for an end at this step boundary.
+    pub(super) fn interrupt(&self) -> bool {
+        self.shared.stop.is_cancelled() || self.targets.has_changed().unwrap_or(true)
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        match self.id {
+            LaneId::Platform => &self.shared.platform_rules,
+            LaneId::Team(_) => &self.shared.team_rules,
+        }
+    }
+
+    /// Says durably what is about to be done.
+    pub(super) async fn announce(
+        &self,
+        target: &Target,
+        attempts: u32,
+        operation: Operation,
+    ) -> Result<(), JournalError> {
+        self.keep(target, RunState::Running { operation }, attempts, Vec::new()).await
+    }
+
+    /// Waits before the next attempt. `false` when something ends the wait for good.
+    async fn wait(
+        &self,
+        target: &Target,
+        attempts: u32,
+        failure: Failure,
+        delay: Duration,
+    ) -> Result<bool, JournalError> {
+        let why = failure.why();
+        let until = self.shared.clock.now() + delay;
+        tracing::warn!(
+            lane = %self.id, lane.attempts = attempts, retry.delay_ms = delay.as_millis(),
+            "{} is not ready, trying again: {why}", self.id
+        );
+        self.keep(target, RunState::Waiting { until, why }, attempts, failure.problems).await?;
+        // On a clone, so that the new target is still new to whoever takes it up.
+        let mut targets = self.targets.clone();
+        let mut facts = self.shared.facts.subscribe();
+        let unreachable = matches!(*facts.borrow_and_update(), Facts::Unreachable(_));
+        tokio::select! {
+            () = tokio::time::sleep(delay) => Ok(true),
+            // Harbor can be read again: what failed for want of it need not wait longer.
+            _ = facts.wait_for(|facts| matches!(facts, Facts::Known(_))), if unreachable => Ok(true),
+            _ = targets.changed() => Ok(false),
+            () = self.shared.stop.cancelled() => Ok(false),
+        }
+    }
+
+    async fn reached(&self, target: &Target, attempts: u32) -> Result<(), JournalError> {
+        let former = self.shared.board.get(&self.id);
+        let known = former.as_ref().is_some_and(|record| {
+            record.state == RunState::Done
+                && record.held.is_none()
+                && record.converged.as_ref().is_some_and(|held| held.fingerprint == target.fingerprint)
+        });
+        if known {
+            return Ok(());
+        }
+        tracing::info!(lane = %self.id, commit = %target.revision.short(), "{} is ready", self.id);
+        let mut record = self.record(target, RunState::Done, attempts, Vec::new())?;
+        record.converged = Some(Converged {
+            revision: target.revision.clone(),
+            fingerprint: target.fingerprint.clone(),
+            at: self.shared.clock.now(),
+            desired: match &target.work {
+                Work::Team(desired) => Some(desired.as_ref().clone()),
+                Work::Platform(_) | Work::Nothing => None,
+            },
+        });
+        self.shared.board.keep(&record).await
+    }
+
+    async fn park(&self, target: &Target, attempts: u32, failure: Failure) -> Result<(), JournalError> {
+        let why = failure.why();
+        tracing::error!(lane = %self.id, lane.attempts = attempts, "{} is parked: {why}", self.id);
+        self.keep(target, RunState::Parked { why }, attempts, failure.problems).await
+    }
+
+    /// A newer target takes over, or the process stops: in the latter case the record stays as it
+    /// is, and the next start takes the lane up again.
+    async fn interrupted(&self, target: &Target, attempts: u32) -> Result<(), JournalError> {
+        if self.shared.stop.is_cancelled() {
+            return Ok(());
+        }
+        let by = self.targets.borrow().revision.clone();
+        self.keep(target, RunState::Superseded { by }, attempts, Vec::new()).await
+    }
+
+    async fn keep(
+        &self,
+        target: &Target,
+        state: RunState,
+        attempts: u32,
+        problems: Vec<Problem>,
+    ) -> Result<(), JournalError> {
+        self.shared.board.keep(&self.record(target, state, attempts, problems)?).await
+    }
+
+    fn record(
+        &self,
+        target: &Target,
+        state: RunState,
+        attempts: u32,
+        problems: Vec<Problem>,
+    ) -> Result<LaneRecord, JournalError> {
+        let former = self.shared.board.get(&self.id);
+        let from = match former.as_ref().map(|record| &record.state) {
+            Some(from @ (RunState::Running { .. } | RunState::Waiting { .. })) => from.clone(),
+            // A settled lane is taken up again; that it was pending in between announces no effect.
+            _ => RunState::Pending,
+        };
+        let state = transition(&from, state).map_err(|source| JournalError {
+            act: format!("change the state of {}", self.id),
+            source: source.into(),
+        })?;
+        Ok(LaneRecord {
+            lane: self.id.clone(),
+            revision: target.revision.clone(),
+            fingerprint: target.fingerprint.clone(),
+            state,
+            since: self.shared.clock.now(),
+            attempts,
+            problems,
+            converged: former.as_ref().and_then(|record| record.converged.clone()),
+            held: former.and_then(|record| record.held),
+        })
+    }
+}
+
+/// The steps of a plan that wait for something outside, as one sentence.
+pub(super) fn waits(steps: &[Step]) -> Option<String> {
+    steps.iter().find(|step| step.verdict == Verdict::Wait).map(|step| format!("{}: {}", step.object, step.why))
+}
+
+/// The steps of a plan that only a person can do, as problems.
+pub(super) fn reports(steps: &[Step]) -> Vec<Problem> {
+    steps
+        .iter()
+        .filter(|step| step.verdict == Verdict::Report)
+        .map(|step| Problem {
+            operation: step.operation,
+            object: step.object.clone(),
+            class: ErrorClass::Rejected,
+            message: format!("{}: {}", step.object, step.why),
+        })
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! What comes in: the local socket on which a running daemon tells its status.
+
+pub mod status;

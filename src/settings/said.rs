@@ -1,0 +1,180 @@
+//! What can be said, on the command line, in the environment and in the settings file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry::LogFormat;
+
+macro_rules! settings {
+    ($(
+        $(#[$group_attribute:meta])*
+        $group:ident, $heading:literal {
+            $($(#[$attribute:meta])* $field:ident: $type:ty, $name:literal, $variable:literal;)*
+        }
+    )*) => {
+        $(
+            $(#[$group_attribute])*
+            #[derive(Debug, Clone, Default, Args)]
+            #[command(next_help_heading = $heading)]
+            pub struct $group {
+                $(
+                    $(#[$attribute])*
+                    #[arg(long = $name, env = $variable, hide_env_values = true)]
+                    pub $field: Option<$type>,
+                )*
+            }
+
+            impl From<$group> for Said {
+                fn from(group: $group) -> Self {
+                    Self { $($field: group.$field,)* ..Self::default() }
+                }
+            }
+        )*
+
+        /// Everything that was said, each part of it optional. The settings file has these keys.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub struct Said {
+            $($(
+                #[doc = concat!("`--", $name, "`, `", $variable, "`")]
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $field: Option<$type>,
+            )*)*
+        }
+
+        impl Said {
+            /// Every setting: its argument id, its flag and its environment variable.
+            pub const NAMES: &'static [(&'static str, &'static str, &'static str)] =
+                &[$($((stringify!($field), $name, $variable)),*),*];
+
+            /// What is said here, and where nothing is, what is said in `other`.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self { $($($field: self.$field.or(other.$field),)*)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where the values are, and how they are read.
+    RepositoryArgs, "Repository" {
+        /// The values repository: a checkout, a bare clone, or a plain folder
+        #[arg(value_name = "PATH")]
+        repository: PathBuf, "repository", "HARBORAGE_REPOSITORY";
+        /// The branch, tag or commit to follow [default: HEAD]
+        #[arg(value_name = "REF")]
+        reference: String, "reference", "HARBORAGE_REFERENCE";
+        /// Read the working tree instead of a commit; a folder that is no repository is always read so
+        #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        working_tree: bool, "working-tree", "HARBORAGE_WORKING_TREE";
+        /// The folder below which env/ is [default: the root]
+        #[arg(value_name = "PATH")]
+        root: String, "root", "HARBORAGE_ROOT";
+        /// The layout, when it should not be detected: clouds, charts, apps, dirs or sealed
+        #[arg(value_name = "LAYOUT")]
+        layout: String, "layout", "HARBORAGE_LAYOUT";
+        /// The cluster that this is, for a repository of many (layout clouds)
+        #[arg(value_name = "CLOUD/NAME")]
+        cluster: String, "cluster", "HARBORAGE_CLUSTER";
+        /// The registry's host [default: harbor.<domainSuffix of the repository>]
+        #[arg(value_name = "HOST")]
+        registry_host: String, "registry-host", "HARBORAGE_REGISTRY_HOST";
+        /// A folder of job files that replace the built-in ones of the same name
+        #[arg(value_name = "DIR")]
+        jobs: PathBuf, "jobs", "HARBORAGE_JOBS";
+    }
+    /// How Harbor is reached.
+    HarborArgs, "Harbor" {
+        /// Harbor's base URL, such as http://harbor-core.harbor
+        #[arg(value_name = "URL")]
+        harbor_url: String, "harbor-url", "HARBORAGE_HARBOR_URL";
+        /// The Harbor administrator to sign in as [default: admin]
+        #[arg(value_name = "NAME")]
+        harbor_username: String, "harbor-username", "HARBORAGE_HARBOR_USERNAME";
+        /// The file with that administrator's password (or HARBORAGE_HARBOR_PASSWORD)
+        #[arg(value_name = "FILE")]
+        harbor_password_file: PathBuf, "harbor-password-file", "HARBORAGE_HARBOR_PASSWORD_FILE";
+        /// A PEM file with a certificate authority to trust beside the system's
+        #[arg(value_name = "FILE")]
+        harbor_ca_file: PathBuf, "harbor-ca-file", "HARBORAGE_HARBOR_CA_FILE";
+        /// The file with the client secret of Harbor's OIDC client (or HARBORAGE_OIDC_CLIENT_SECRET)
+        #[arg(value_name = "FILE")]
+        oidc_client_secret_file: PathBuf, "oidc-client-secret-file", "HARBORAGE_OIDC_CLIENT_SECRET_FILE";
+        /// Harbor writes in flight at most [default: 4]
+        #[arg(value_name = "N")]
+        harbor_writes: usize, "harbor-writes", "HARBORAGE_HARBOR_WRITES";
+        /// Harbor reads in flight at most [default: 16]
+        #[arg(value_name = "N")]
+        harbor_reads: usize, "harbor-reads", "HARBORAGE_HARBOR_READS";
+        /// How long one call may take [default: 30s]
+        #[arg(value_name = "DURATION")]
+        call_timeout: String, "call-timeout", "HARBORAGE_CALL_TIMEOUT";
+    }
+    /// How Kubernetes is reached.
+    KubernetesArgs, "Kubernetes" {
+        /// A kubeconfig file [default: in-cluster, or $KUBECONFIG, or ~/.kube/config]
+        #[arg(value_name = "FILE")]
+        kubeconfig: PathBuf, "kubeconfig", "HARBORAGE_KUBECONFIG";
+        /// The context of the kubeconfig file [default: its current one]
+        #[arg(value_name = "NAME")]
+        kube_context: String, "kube-context", "HARBORAGE_KUBE_CONTEXT";
+        /// The API server's URL, instead of a kubeconfig file
+        #[arg(value_name = "URL")]
+        kubernetes_url: String, "kubernetes-url", "HARBORAGE_KUBERNETES_URL";
+        /// The file with the bearer token for that URL
+        #[arg(value_name = "FILE")]
+        kubernetes_token_file: PathBuf, "kubernetes-token-file", "HARBORAGE_KUBERNETES_TOKEN_FILE";
+        /// A PEM file with the certificate authority of that URL
+        #[arg(value_name = "FILE")]
+        kubernetes_ca_file: PathBuf, "kubernetes-ca-file", "HARBORAGE_KUBERNETES_CA_FILE";
+        /// Kubernetes writes in flight at most [default: 16]
+        #[arg(value_name = "N")]
+        kubernetes_writes: usize, "kubernetes-writes", "HARBORAGE_KUBERNETES_WRITES";
+        /// Create a team's namespace when it is missing, instead of waiting for it
+        #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        create_namespaces: bool, "create-namespaces", "HARBORAGE_CREATE_NAMESPACES";
+    }
+    /// How the engine runs.
+    RunningArgs, "Running" {
+        /// The folder of the journal [default: ./harborage-state]
+        #[arg(value_name = "DIR")]
+        state: PathBuf, "state", "HARBORAGE_STATE";
+        /// How often the repository is looked at [default: 30s]
+        #[arg(value_name = "DURATION")]
+        poll: String, "poll", "HARBORAGE_POLL";
+        /// Teams that are worked on at once, at most [default: 64]
+        #[arg(value_name = "N")]
+        lanes: usize, "lanes", "HARBORAGE_LANES";
+        /// How long a graceful stop may take [default: 25s]
+        #[arg(value_name = "DURATION")]
+        stop_deadline: String, "stop-deadline", "HARBORAGE_STOP_DEADLINE";
+    }
+    /// What is printed.
+    OutputArgs, "Output" {
+        /// What is logged: LEVEL or TARGET=LEVEL,… [default: warn, and info for run]
+        #[arg(value_name = "FILTER")]
+        log: String, "log", "HARBORAGE_LOG";
+        /// The form of a log line [default: text]
+        #[arg(value_enum, value_name = "FORMAT")]
+        log_format: LogFormat, "log-format", "HARBORAGE_LOG_FORMAT";
+        /// When to use colour [default: auto]
+        #[arg(value_enum, value_name = "WHEN")]
+        colour: Colour, "colour", "HARBORAGE_COLOUR";
+    }
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
