@@ -3,6 +3,11 @@
 //! `cargo bench --bench snapshot`. Each line says what was measured, and the bound that the issue of
 //! this program set for it; the process fails when one is not kept.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -62,6 +62,12 @@ fn revision() -> Revision {
 }
 
 #[test]
+fn a_builder_may_go_from_thread_to_thread() {
+    fn may<T: Send>() {}
+    may::<SnapshotBuilder>();
+}
+
+#[test]
 fn only_what_changed_is_read_again() {
     let mut tree = tree(5);
     let options = SnapshotOptions::default();

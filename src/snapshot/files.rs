@@ -96,7 +96,7 @@ pub(super) fn load(
             return Ok(Loaded::Broken);
         }
     };
-    match Document::parse_some(path, bytes, &faults.scope, keep) {
+    match Document::parse(path, bytes, &faults.scope, keep) {
         Ok(Parsed::Document(document)) => Ok(Loaded::Document(Arc::new(document))),
         Ok(Parsed::Encrypted) => Ok(Loaded::Nothing),
         Err(fault) => {

@@ -5,7 +5,7 @@
 //! follows what it changed, but for one listing of all teams.
 
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::team_directory::{Outcome, Read, read_team};
 use super::tree::{Entry, EntryKind, Listing, TreeError};
@@ -16,7 +16,7 @@ use crate::values::{Fault, Faults};
 /// What the directories of the last snapshot turned out to be.
 #[derive(Debug, Default)]
 pub(super) struct TeamCache {
-    listing: Rc<Listing>,
+    listing: Arc<Listing>,
     /// Those that are teams.
     teams: TeamMap,
     /// Those that are none, or may have changed with their ids staying the same.
@@ -49,7 +49,7 @@ pub(super) fn read(
     let listing = walk.list(&found)?;
     // Taken out, so that a tree that cannot be read leaves a cache that knows nothing rather than half.
     let mut next = std::mem::take(cache);
-    let last = Rc::clone(&next.listing);
+    let last = Arc::clone(&next.listing);
     let changes = Changes::between(&last, &listing, &next.others);
     for name in changes.gone {
         next.forget(name);
@@ -87,7 +87,7 @@ pub(super) fn read(
             teams.hold(&String::from_utf8_lossy(name), faults.clone());
         }
     }
-    next.listing = Rc::clone(&listing);
+    next.listing = Arc::clone(&listing);
     *cache = next;
     Ok(teams)
 }

@@ -60,6 +60,7 @@ impl TeamMap {
     }
 
     /// Ids and teams, sorted by the ids.
+    #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         Iter {
             runs: self.runs.iter(),

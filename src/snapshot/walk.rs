@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::tree::{Content, ContentId, EntryKind, Listing, Tree, TreeError};
 use crate::values::Faults;
@@ -13,7 +13,7 @@ const MAX_LINKS: usize = 4;
 /// A tree with the directories that were listed so far.
 pub(super) struct Walk<'t> {
     tree: &'t dyn Tree,
-    listed: RefCell<HashMap<String, Rc<Listing>>>,
+    listed: RefCell<HashMap<String, Arc<Listing>>>,
 }
 
 /// Something that exists, and its path once links were followed.
@@ -138,14 +138,14 @@ impl<'t> Walk<'t> {
     }
 
     /// Lists a directory, once for the life of this walk.
-    pub(super) fn list(&self, directory: &Found) -> Result<Rc<Listing>, TreeError> {
+    pub(super) fn list(&self, directory: &Found) -> Result<Arc<Listing>, TreeError> {
         if let Some(entries) = self.listed.borrow().get(&directory.path) {
-            return Ok(Rc::clone(entries));
+            return Ok(Arc::clone(entries));
         }
-        let entries = Rc::new(self.tree.list(&directory.path, directory.id)?);
+        let entries = Arc::new(self.tree.list(&directory.path, directory.id)?);
         self.listed
             .borrow_mut()
-            .insert(directory.path.clone(), Rc::clone(&entries));
+            .insert(directory.path.clone(), Arc::clone(&entries));
         Ok(entries)
     }
 

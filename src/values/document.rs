@@ -26,19 +26,13 @@ pub(crate) enum Parsed {
 }
 
 impl Document {
-    /// Parses the bytes of a file.
+    /// Parses the bytes of a file. With `keep`, only those keys of the map under `spec`
+    /// matter, and the values of others may come out null.
     ///
     /// # Errors
-    /// One fault, where the bytes stop being UTF-8 or the text stops being one YAML document.
-    pub(crate) fn parse(file: &str, bytes: Vec<u8>, scope: &Scope) -> Result<Parsed, Box<Fault>> {
-        Self::parse_some(file, bytes, scope, None)
-    }
-
-    /// Parses the bytes of a file of which only some keys below `spec` matter; the others may come out null.
-    ///
-    /// # Errors
-    /// As [`Document::parse`]: what does not matter must be YAML too.
-    pub(crate) fn parse_some(
+    /// One fault, where the bytes stop being UTF-8 or the text stops being one YAML
+    /// document; what does not matter must be YAML too.
+    pub(crate) fn parse(
         file: &str,
         bytes: Vec<u8>,
         scope: &Scope,

@@ -4,6 +4,7 @@ pub(crate) mod document;
 mod fault;
 mod layout;
 pub mod names;
+mod node;
 mod platform;
 mod quick;
 #[cfg(test)]

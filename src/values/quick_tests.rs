@@ -157,7 +157,9 @@ proptest! {
     fn both_parsers_agree_on_lines_of_any_shape(
         lines in proptest::collection::vec((0..4usize, "(- )?(- )?((spec|harbor|oidc|a|b.c|no|true|null|1)(:| :|: ))?( ?)(x|x y|12|'q'|\"d\"|\\[\\]|\\{\\}|true|~|null|-|a:b|a: b|0x1|1e3|01|http://x:1/|)( ?)"), 0..9),
     ) {
-        let text: String = lines.iter().map(|(indent, line)| format!("{}{line}\n", " ".repeat(*indent))).collect();
+        let lines: Vec<String> = lines.iter().map(|(indent, line)| format!("{}{line}", " ".repeat(*indent))).collect();
+        let text = lines.join("
+");
         agree(&text);
     }
 }

@@ -136,10 +136,17 @@ impl Repository {
         &self.path
     }
 
-    /// The directory with the references and objects; none in a plain directory.
+    /// The directory with `HEAD`; none in a plain directory.
     #[must_use]
     pub fn git_directory(&self) -> Option<&Path> {
         self.git.as_ref().map(|git| &*git.directory)
+    }
+
+    /// The directory with the branches, tags and objects: [`Repository::git_directory`], but for a linked
+    /// worktree, which has its own `HEAD` and shares the rest with the checkout that it is linked to.
+    #[must_use]
+    pub fn common_directory(&self) -> Option<PathBuf> {
+        self.handle().ok().map(|git| git.commondir().to_owned())
     }
 
     /// Whether it has commits to read.
