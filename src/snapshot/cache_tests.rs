@@ -103,6 +103,34 @@ fn a_tree_that_cannot_be_read_is_an_error_and_never_an_empty_one() {
 }
 
 #[test]
+fn other_options_are_not_answered_from_what_is_remembered() {
+    let mut tree = tree(2);
+    for n in 0..2 {
+        tree.write(
+            &format!("below/env/teams/t{n}/settings.yaml"),
+            format!("spec: {{oidc: {{groupMapping: g{n}}}}}"),
+        );
+    }
+    tree.write(
+        "below/env/settings/cluster.yaml",
+        "spec: {domainSuffix: example.org}",
+    );
+    tree.write("below/env/apps/harbor.yaml", "spec: {enabled: true}");
+    tree.write("env/teams/a--b/settings.yaml", "");
+    tree.write("below/env/teams/a--b/settings.yaml", "");
+    let mut builder = SnapshotBuilder::new();
+    builder
+        .build(&tree, revision(), &SnapshotOptions::default())
+        .unwrap();
+    let below = SnapshotOptions {
+        root: "below".into(),
+        ..SnapshotOptions::default()
+    };
+    let snapshot = builder.build(&tree, revision(), &below).unwrap();
+    assert_eq!(snapshot.faults[0].file, "below/env/teams/a--b");
+}
+
+#[test]
 fn a_fault_is_said_again_by_every_snapshot_until_it_is_mended() {
     let mut tree = tree(2)
         .with("env/teams/t0/settings.yaml", "spec: [")

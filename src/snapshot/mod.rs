@@ -102,6 +102,10 @@ struct Teams {
 
 impl Teams {
     fn hold(&mut self, name: &str, faults: Vec<Fault>) {
-        self.held.entry(name.to_owned()).or_default().extend(faults);
+        let held = self.held.entry(name.to_owned()).or_default();
+        held.extend(faults);
+        // A value of a wrong type is met by everything that looks below it.
+        held.sort_unstable();
+        held.dedup();
     }
 }

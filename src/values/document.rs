@@ -1,5 +1,7 @@
 //! One file of a values repository, parsed, with what is needed to say where it is wrong.
 
+use std::sync::OnceLock;
+
 use super::fault::{Fault, Scope};
 use super::quick;
 use super::yaml::{self, Node, Place, YamlError};
@@ -15,6 +17,8 @@ pub(crate) struct Document {
     text: String,
     pub(crate) root: Node,
     secret: bool,
+    /// Where each line begins; found out when the first fault needs it.
+    line_starts: OnceLock<Vec<usize>>,
 }
 
 /// What a file turned out to be.
@@ -48,29 +52,42 @@ impl Document {
             return Ok(Parsed::Encrypted);
         }
         if let Some(root) = keep.and_then(|keep| quick::parse(&text, keep)) {
-            return Ok(Parsed::Document(Self {
-                file: file.to_owned(),
-                text,
-                root,
-                secret,
-            }));
+            return Ok(Parsed::Document(Self::new(file, text, root, secret)));
         }
         match yaml::parse(&text) {
             Ok(root) if root.get("sops").is_some_and(is_sops) => Ok(Parsed::Encrypted),
-            Ok(root) => Ok(Parsed::Document(Self {
-                file: file.to_owned(),
-                text,
-                root,
-                secret,
-            })),
+            Ok(root) => Ok(Parsed::Document(Self::new(file, text, root, secret))),
             Err(error) => Err(Box::new(not_yaml(file, &text, secret, scope, error))),
+        }
+    }
+
+    fn new(file: &str, text: String, root: Node, secret: bool) -> Self {
+        Self {
+            file: file.to_owned(),
+            text,
+            root,
+            secret,
+            line_starts: OnceLock::new(),
         }
     }
 
     /// A fault at a place of this file.
     pub(crate) fn fault(&self, place: Place, scope: &Scope, message: impl Into<String>, hint: &str) -> Fault {
-        let source = (!self.secret).then_some(&*self.text);
-        Fault::of_file(&*self.file, scope.clone(), message, hint).at(place, source)
+        let line = if self.secret { None } else { self.line(place.line) };
+        Fault::of_file(&*self.file, scope.clone(), message, hint).at(place, line)
+    }
+
+    fn line(&self, number: u32) -> Option<&str> {
+        let find = || {
+            std::iter::once(0)
+                .chain(self.text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect()
+        };
+        let start = *self
+            .line_starts
+            .get_or_init(find)
+            .get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        self.text.get(start..)?.lines().next()
     }
 
     /// Whether its values may be shown.
@@ -113,5 +130,11 @@ fn not_utf8(file: &str, scope: &Scope, error: &std::string::FromUtf8Error) -> Fa
 fn not_yaml(file: &str, text: &str, secret: bool, scope: &Scope, error: YamlError) -> Fault {
     // A message may quote a key, which is no secret, and never a value.
     let fault = Fault::of_file(file, scope.clone(), error.message, error.hint.unwrap_or_default());
-    fault.at(error.place, (!secret).then_some(text))
+    let number = usize::try_from(error.place.line).unwrap_or(usize::MAX);
+    let line = if secret {
+        None
+    } else {
+        text.lines().nth(number.saturating_sub(1))
+    };
+    fault.at(error.place, line)
 }
