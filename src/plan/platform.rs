@@ -33,7 +33,9 @@ pub fn plan_platform(
     let mut changes = BTreeMap::new();
     let mut kept = 0_usize;
     for (key, value) in desired.configuration.iter().filter(|(key, _)| *key != PREFIX_KEY) {
-        let Some(held) = observed.configuration.get(key) else { continue };
+        let Some(held) = observed.configuration.get(key) else {
+            continue;
+        };
         if held.value == *value {
             kept += 1;
         } else if held.editable {
@@ -59,7 +61,12 @@ pub fn plan_platform(
     }
     steps.extend(prefix(desired, observed));
     steps.push(if changes.is_empty() {
-        step("configuration".to_owned(), Verdict::Keep, &format!("{kept} keys are as declared"), None)
+        step(
+            "configuration".to_owned(),
+            Verdict::Keep,
+            &format!("{kept} keys are as declared"),
+            None,
+        )
     } else {
         let why = changes
             .iter()
@@ -70,7 +77,10 @@ pub fn plan_platform(
             .collect::<Vec<_>>()
             .join(", ");
         let with_client_secret = with_client_secret && client_secret_known;
-        let action = Some(Action::WriteConfiguration { changes, with_client_secret });
+        let action = Some(Action::WriteConfiguration {
+            changes,
+            with_client_secret,
+        });
         step("configuration".to_owned(), Verdict::Change, &why, action)
     });
     groups(desired, observed, &mut steps);
@@ -90,16 +100,34 @@ fn prefix(desired: &DesiredPlatform, observed: &ObservedPlatform) -> Option<Step
     if held == wanted {
         return None;
     }
-    let editable = observed.configuration.get(PREFIX_KEY).is_some_and(|item| item.editable);
+    let editable = observed
+        .configuration
+        .get(PREFIX_KEY)
+        .is_some_and(|item| item.editable);
     let (verdict, why, action) = if !editable {
-        (Verdict::Report, format!("it is {held:?}, not {wanted:?}, and Harbor does not let it be changed"), None)
+        (
+            Verdict::Report,
+            format!("it is {held:?}, not {wanted:?}, and Harbor does not let it be changed"),
+            None,
+        )
     } else if observed.has_robots {
         // Robots keep their names and their logins work: nothing is wrong that a person has to mend.
-        (Verdict::Keep, format!("it is {held:?}; {wanted:?} would rename the robots that exist"), None)
+        (
+            Verdict::Keep,
+            format!("it is {held:?}; {wanted:?} would rename the robots that exist"),
+            None,
+        )
     } else {
         let changes = BTreeMap::from([(PREFIX_KEY.to_owned(), Value::from(wanted.as_str()))]);
-        let action = Action::WriteConfiguration { changes, with_client_secret: false };
-        (Verdict::Change, format!("it is {held:?}, not {wanted:?}, and there is no robot yet"), Some(action))
+        let action = Action::WriteConfiguration {
+            changes,
+            with_client_secret: false,
+        };
+        (
+            Verdict::Change,
+            format!("it is {held:?}, not {wanted:?}, and there is no robot yet"),
+            Some(action),
+        )
     };
     Some(step("robot name prefix".to_owned(), verdict, &why, action))
 }
@@ -121,10 +149,22 @@ fn groups(desired: &DesiredPlatform, observed: &ObservedPlatform, steps: &mut Ve
             let action = Some(Action::CreateGroup { group: group.clone() });
             (Verdict::Create, "it does not exist".to_owned(), action)
         };
-        steps.push(Step { operation: Operation::EnsureSharedGroups, object, verdict, why, action });
+        steps.push(Step {
+            operation: Operation::EnsureSharedGroups,
+            object,
+            verdict,
+            why,
+            action,
+        });
     }
 }
 
 fn step(object: String, verdict: Verdict, why: &str, action: Option<Action>) -> Step {
-    Step { operation: Operation::EnsureConfiguration, object, verdict, why: why.to_owned(), action }
+    Step {
+        operation: Operation::EnsureConfiguration,
+        object,
+        verdict,
+        why: why.to_owned(),
+        action,
+    }
 }

@@ -27,10 +27,10 @@ use super::observe::Observer;
 use super::perform::Performer;
 use super::record::{Converged, LaneId, LaneRecord, Problem, RunState};
 use super::retry::{self, Decision, RetryPolicy};
-use super::transition::transition;
 use super::target::{ErrorClass, TargetError};
-use crate::plan::desired::{DesiredPlatform, DesiredTeam, Fingerprint};
+use super::transition::transition;
 use crate::plan::PlanOptions;
+use crate::plan::desired::{DesiredPlatform, DesiredTeam, Fingerprint};
 use crate::plan::step::{Operation, Step, Verdict};
 use crate::values::Revision;
 
@@ -211,14 +211,29 @@ impl Lane {
             return Decision::Exhausted;
         }
         let outside = failure.problems.is_empty() && failure.waits_for.is_some();
-        let counted = if outside && persistent { attempts.min(policy.attempts.saturating_sub(1)) } else { attempts };
-        let cause = retry::Failure { class, retry_after: failure.retry_after };
+        let counted = if outside && persistent {
+            attempts.min(policy.attempts.saturating_sub(1))
+        } else {
+            attempts
+        };
+        let cause = retry::Failure {
+            class,
+            retry_after: failure.retry_after,
+        };
         policy.decide(cause, counted, self.shared.chance.unit())
     }
 
     fn platform_is_unsettled(&self) -> bool {
-        let platform = self.shared.board.get(&LaneId::Platform).map(|record| record.state);
-        self.id != LaneId::Platform && matches!(platform, Some(RunState::Running { .. } | RunState::Waiting { .. }))
+        let platform = self
+            .shared
+            .board
+            .get(&LaneId::Platform)
+            .map(|record| record.state);
+        self.id != LaneId::Platform
+            && matches!(
+                platform,
+                Some(RunState::Running { .. } | RunState::Waiting { .. })
+            )
     }
 
     async fn attempt(&mut self, target: &Target, attempts: u32) -> Result<Attempt, JournalError> {
@@ -248,7 +263,8 @@ impl Lane {
         attempts: u32,
         operation: Operation,
     ) -> Result<(), JournalError> {
-        self.keep(target, RunState::Running { operation }, attempts, Vec::new()).await
+        self.keep(target, RunState::Running { operation }, attempts, Vec::new())
+            .await
     }
 
     /// Waits before the next attempt. `false` when something ends the wait for good.
@@ -265,7 +281,13 @@ impl Lane {
             lane = %self.id, lane.attempts = attempts, retry.delay_ms = delay.as_millis(),
             "{} is not ready, trying again: {why}", self.id
         );
-        self.keep(target, RunState::Waiting { until, why }, attempts, failure.problems).await?;
+        self.keep(
+            target,
+            RunState::Waiting { until, why },
+            attempts,
+            failure.problems,
+        )
+        .await?;
         // On a clone, so that the new target is still new to whoever takes it up.
         let mut targets = self.targets.clone();
         let mut facts = self.shared.facts.subscribe();
@@ -284,7 +306,10 @@ impl Lane {
         let known = former.as_ref().is_some_and(|record| {
             record.state == RunState::Done
                 && record.held.is_none()
-                && record.converged.as_ref().is_some_and(|held| held.fingerprint == target.fingerprint)
+                && record
+                    .converged
+                    .as_ref()
+                    .is_some_and(|held| held.fingerprint == target.fingerprint)
         });
         if known {
             return Ok(());
@@ -306,7 +331,8 @@ impl Lane {
     async fn park(&self, target: &Target, attempts: u32, failure: Failure) -> Result<(), JournalError> {
         let why = failure.why();
         tracing::error!(lane = %self.id, lane.attempts = attempts, "{} is parked: {why}", self.id);
-        self.keep(target, RunState::Parked { why }, attempts, failure.problems).await
+        self.keep(target, RunState::Parked { why }, attempts, failure.problems)
+            .await
     }
 
     /// A newer target takes over, or the process stops: in the latter case the record stays as it
@@ -316,7 +342,8 @@ impl Lane {
             return Ok(());
         }
         let by = self.targets.borrow().revision.clone();
-        self.keep(target, RunState::Superseded { by }, attempts, Vec::new()).await
+        self.keep(target, RunState::Superseded { by }, attempts, Vec::new())
+            .await
     }
 
     async fn keep(
@@ -326,7 +353,10 @@ impl Lane {
         attempts: u32,
         problems: Vec<Problem>,
     ) -> Result<(), JournalError> {
-        self.shared.board.keep(&self.record(target, state, attempts, problems)?).await
+        self.shared
+            .board
+            .keep(&self.record(target, state, attempts, problems)?)
+            .await
     }
 
     fn record(
@@ -362,7 +392,10 @@ impl Lane {
 
 /// The steps of a plan that wait for something outside, as one sentence.
 pub(super) fn waits(steps: &[Step]) -> Option<String> {
-    steps.iter().find(|step| step.verdict == Verdict::Wait).map(|step| format!("{}: {}", step.object, step.why))
+    steps
+        .iter()
+        .find(|step| step.verdict == Verdict::Wait)
+        .map(|step| format!("{}: {}", step.object, step.why))
 }
 
 /// The steps of a plan that only a person can do, as problems.

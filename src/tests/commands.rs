@@ -15,7 +15,13 @@ async fn a_rehearsal_needs_no_server_and_tells_what_it_did() {
     let path = repository.path().to_str().unwrap();
     let ended = command(&["rehearse", path]).await;
     assert_eq!(ended.status, Some(0), "{}{}", ended.stdout, ended.stderr);
-    for part in ["+ project team-blue", "green", "ready", "POST /api/v2.0/robots", "Kubernetes"] {
+    for part in [
+        "+ project team-blue",
+        "green",
+        "ready",
+        "POST /api/v2.0/robots",
+        "Kubernetes",
+    ] {
         assert!(ended.stdout.contains(part), "no {part:?} in {}", ended.stdout);
     }
 }
@@ -24,7 +30,17 @@ async fn a_rehearsal_needs_no_server_and_tells_what_it_did() {
 async fn a_rehearsal_in_bad_weather_converges_and_repeats() {
     let repository = ValuesRepository::with_teams(&["blue", "green", "red"]);
     let path = repository.path().to_str().unwrap();
-    let ended = command(&["rehearse", path, "--fail", "0.2", "--seed", "7", "--latency", "1ms"]).await;
+    let ended = command(&[
+        "rehearse",
+        path,
+        "--fail",
+        "0.2",
+        "--seed",
+        "7",
+        "--latency",
+        "1ms",
+    ])
+    .await;
     assert_eq!(ended.status, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("ready"));
 }
@@ -43,8 +59,20 @@ async fn a_rehearsal_replays_commits_and_starts_from_a_saved_state() {
     assert_eq!(first.status, Some(0), "{}", first.stderr);
     let again = command(&["rehearse", path, "--reference", &second, "--from", saved]).await;
     assert_eq!(again.status, Some(0), "{}", again.stderr);
-    assert!(again.stdout.contains("0 to create, 0 to change, 0 to adopt"), "{}", again.stdout);
-    let replay = command(&["rehearse", path, "--commits", &format!("{second}..HEAD"), "--from", saved]).await;
+    assert!(
+        again.stdout.contains("0 to create, 0 to change, 0 to adopt"),
+        "{}",
+        again.stdout
+    );
+    let replay = command(&[
+        "rehearse",
+        path,
+        "--commits",
+        &format!("{second}..HEAD"),
+        "--from",
+        saved,
+    ])
+    .await;
     assert_eq!(replay.status, Some(0), "{}", replay.stderr);
     let bad = command(&["rehearse", path, "--commits", "nonsense"]).await;
     assert_eq!(bad.status, Some(1));
@@ -62,7 +90,11 @@ async fn check_tells_faults_by_its_status() {
     assert_eq!(committed.status, Some(0), "what is not committed is not checked");
     let bad = command(&["check", path, "--working-tree"]).await;
     assert_eq!(bad.status, Some(1));
-    assert!(bad.stderr.contains("env/teams/blue/settings.yaml:2"), "{}", bad.stderr);
+    assert!(
+        bad.stderr.contains("env/teams/blue/settings.yaml:2"),
+        "{}",
+        bad.stderr
+    );
     let json = command(&["check", path, "--working-tree", "--json"]).await;
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["faults"][0]["line"], 2);
@@ -72,15 +104,28 @@ async fn check_tells_faults_by_its_status() {
 async fn jobs_are_shown_with_their_next_run_and_checked() {
     let shown = command(&["jobs"]).await;
     assert_eq!(shown.status, Some(0));
-    for part in ["configure-harbor", "provision-team", "repair-drift", "*/30 * * * * UTC"] {
+    for part in [
+        "configure-harbor",
+        "provision-team",
+        "repair-drift",
+        "*/30 * * * * UTC",
+    ] {
         assert!(shown.stdout.contains(part), "{}", shown.stdout);
     }
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("provision-team.yaml"), "name: provision-team\nsteps: 1\n").unwrap();
+    std::fs::write(
+        folder.path().join("provision-team.yaml"),
+        "name: provision-team\nsteps: 1\n",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("other.yaml"), "").unwrap();
     let bad = command(&["jobs", "--jobs", folder.path().to_str().unwrap()]).await;
     assert_eq!(bad.status, Some(1));
-    assert!(bad.stderr.contains("provision-team.yaml:2") && bad.stderr.contains("other.yaml:1"), "{}", bad.stderr);
+    assert!(
+        bad.stderr.contains("provision-team.yaml:2") && bad.stderr.contains("other.yaml:1"),
+        "{}",
+        bad.stderr
+    );
 }
 
 #[tokio::test]
@@ -89,12 +134,22 @@ async fn settings_come_from_flags_then_the_environment_then_the_file() {
     let file = folder.path().join("settings.yaml");
     std::fs::write(&file, "poll: 1m\nlanes: 3\nharbor-url: http://file\n").unwrap();
     let mut program = bare();
-    program.args(["settings", "--json", "--poll", "3m", "--config"]).arg(&file);
-    program.env("HARBORAGE_POLL", "2m").env("HARBORAGE_LANES", "2").env("HARBORAGE_HARBOR_PASSWORD", "Marker-Secret");
+    program
+        .args(["settings", "--json", "--poll", "3m", "--config"])
+        .arg(&file);
+    program
+        .env("HARBORAGE_POLL", "2m")
+        .env("HARBORAGE_LANES", "2")
+        .env("HARBORAGE_HARBOR_PASSWORD", "Marker-Secret");
     let ended = run(program).await;
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
-    let of = |name: &str| (told[name]["value"].clone(), told[name]["from"].as_str().unwrap().to_owned());
+    let of = |name: &str| {
+        (
+            told[name]["value"].clone(),
+            told[name]["from"].as_str().unwrap().to_owned(),
+        )
+    };
     assert_eq!(of("poll"), ("3m".into(), "flag".to_owned()));
     assert_eq!(of("lanes"), (2.into(), "environment".to_owned()));
     assert_eq!(of("harbor-url"), ("http://file".into(), "file".to_owned()));
@@ -106,7 +161,11 @@ async fn settings_come_from_flags_then_the_environment_then_the_file() {
     program.args(["settings", "--config"]).arg(&file);
     let bad = run(program).await;
     assert_eq!(bad.status, Some(1));
-    assert!(bad.stderr.contains("line 2") && bad.stderr.contains("lane"), "{}", bad.stderr);
+    assert!(
+        bad.stderr.contains("line 2") && bad.stderr.contains("lane"),
+        "{}",
+        bad.stderr
+    );
     let bad = command(&["settings", "--poll", "soon"]).await;
     assert!(bad.stderr.contains("poll can't be \"soon\""), "{}", bad.stderr);
 }

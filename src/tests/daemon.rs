@@ -19,13 +19,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn daemon(repository: &ValuesRepository, stage: &Stage, folder: &Folder) -> Child {
     let mut program = harborage("run", repository, stage, folder);
     // A long poll: what is noticed in time is noticed by watching.
-    program.args(["--poll", "1h", "--log-format", "json"]).stdout(Stdio::null()).stderr(Stdio::null());
+    program
+        .args(["--poll", "1h", "--log-format", "json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     program.spawn().unwrap()
 }
 
 fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .args([name, &id])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Waits until the stage is as it should be, looking after each call that it receives.
@@ -40,17 +49,27 @@ async fn until(stage: &Stage, what: &str, holds: impl Fn() -> bool) {
             let _ = tokio::time::timeout(Duration::from_millis(20), called.notified()).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}");
+    assert!(
+        tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
+        "waited in vain until {what}"
+    );
 }
 
 fn ready(stage: &Stage, team: &str) -> bool {
     end_state(stage, &[team], HOST).matches("works: true").count() == 3
-        && !stage.kubernetes.look(|state| state.pull_secrets(&format!("team-{team}"), "default")).is_empty()
+        && !stage
+            .kubernetes
+            .look(|state| state.pull_secrets(&format!("team-{team}"), "default"))
+            .is_empty()
 }
 
 async fn status(folder: &Folder, arguments: &[&str]) -> super::binary::Ended {
     let mut program: Command = bare();
-    program.arg("status").args(arguments).arg("--state").arg(folder.state());
+    program
+        .arg("status")
+        .args(arguments)
+        .arg("--state")
+        .arg(folder.state());
     run(program).await
 }
 
@@ -64,7 +83,9 @@ async fn until_status_is_ready(folder: &Folder) -> super::binary::Ended {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("waited in vain for a status that is ready")
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("waited in vain for a status that is ready")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +96,11 @@ async fn a_daemon_follows_commits_and_stops_when_asked() {
     let mut child = daemon(&repository, &stage, &folder);
     until(&stage, "the first team is ready", || ready(&stage, "blue")).await;
     let told = until_status_is_ready(&folder).await;
-    assert!(told.stdout.contains("a daemon is running") && told.stdout.contains("blue"), "{}", told.stdout);
+    assert!(
+        told.stdout.contains("a daemon is running") && told.stdout.contains("blue"),
+        "{}",
+        told.stdout
+    );
 
     stage.harbor.reset_counts();
     repository.write_team("green");
@@ -84,7 +109,11 @@ async fn a_daemon_follows_commits_and_stops_when_asked() {
     until_status_is_ready(&folder).await;
     assert_provisioned(&stage, &["blue", "green"], HOST);
     let counts = stage.harbor.counts();
-    assert_eq!(counts.writes, 6, "the other team costs nothing: {:?}", counts.by_route);
+    assert_eq!(
+        counts.writes, 6,
+        "the other team costs nothing: {:?}",
+        counts.by_route
+    );
 
     // A second daemon on the same journal would work against the first.
     let second = run(harborage("run", &repository, &stage, &folder)).await;
@@ -92,7 +121,10 @@ async fn a_daemon_follows_commits_and_stops_when_asked() {
     assert!(second.stderr.contains("another harborage"), "{}", second.stderr);
 
     signal(&child, "-TERM");
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(PATIENCE, child.wait())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(ended.code(), Some(0));
     let told = status(&folder, &["green"]).await;
     assert_eq!(told.status, Some(0));
@@ -108,10 +140,16 @@ async fn a_namespace_that_appears_late_is_filled_by_the_running_daemon() {
     let folder = Folder::new(&stage);
     let child = daemon(&repository, &stage, &folder);
     until(&stage, "the project is there", || {
-        stage.harbor.look(|state| state.project_named("team-late").is_some())
+        stage
+            .harbor
+            .look(|state| state.project_named("team-late").is_some())
     })
     .await;
-    assert_eq!(stage.harbor.look(|state| state.robots().count()), 0, "nobody could write its secret down");
+    assert_eq!(
+        stage.harbor.look(|state| state.robots().count()),
+        0,
+        "nobody could write its secret down"
+    );
     stage.kubernetes.add_namespace("team-late");
     until(&stage, "the team is ready", || ready(&stage, "late")).await;
     drop(child);
@@ -138,13 +176,19 @@ async fn a_refused_commit_changes_nothing_and_is_told() {
         }
     });
     let told = told.await.unwrap();
-    assert!(told.stdout.contains("env/settings/cluster.yaml"), "{}", told.stdout);
+    assert!(
+        told.stdout.contains("env/settings/cluster.yaml"),
+        "{}",
+        told.stdout
+    );
     assert_eq!(stage.harbor.counts().total, 0);
 
     // The next start falls back to the last good commit, and the repaired repository goes on.
     signal(&child, "-TERM");
     child.wait().await.unwrap();
-    stage.kubernetes.alter(|state| state.delete_secret("team-blue", "harbor-pullsecret"));
+    stage
+        .kubernetes
+        .alter(|state| state.delete_secret("team-blue", "harbor-pullsecret"));
     let mut child = daemon(&repository, &stage, &folder);
     until(&stage, "the team is ready again", || ready(&stage, "blue")).await;
     repository.set_domain("demo.example.com");
@@ -162,11 +206,17 @@ async fn a_working_tree_is_followed_without_a_commit() {
     let stage = Stage::with_namespaces(&["blue", "green"]).await;
     let folder = Folder::new(&stage);
     let mut program = harborage("run", &repository, &stage, &folder);
-    program.args(["--poll", "1h", "--working-tree"]).stdout(Stdio::null()).stderr(Stdio::null());
+    program
+        .args(["--poll", "1h", "--working-tree"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let child = program.spawn().unwrap();
     until(&stage, "the first team is ready", || ready(&stage, "blue")).await;
     repository.write_team("green");
-    until(&stage, "the team of the working tree is ready", || ready(&stage, "green")).await;
+    until(&stage, "the team of the working tree is ready", || {
+        ready(&stage, "green")
+    })
+    .await;
     drop(child);
 }
 
@@ -180,9 +230,16 @@ async fn nothing_that_is_printed_holds_a_secret() {
     program.args(["--log", "trace"]);
     let ended = run(program).await;
     assert_eq!(ended.status, Some(0));
-    let mut secrets = vec![stage.harbor.admin_password().expose_secret().to_owned(), "a-client-secret".to_owned()];
+    let mut secrets = vec![
+        stage.harbor.admin_password().expose_secret().to_owned(),
+        "a-client-secret".to_owned(),
+    ];
     for (secret, key) in super::end_state::SECRETS {
-        secrets.push(super::end_state::login(&stage, "blue", secret, key, HOST).unwrap().1);
+        secrets.push(
+            super::end_state::login(&stage, "blue", secret, key, HOST)
+                .unwrap()
+                .1,
+        );
     }
     let journal: Vec<u8> = std::fs::read_dir(folder.state().join("journal"))
         .unwrap()
@@ -190,7 +247,11 @@ async fn nothing_that_is_printed_holds_a_secret() {
         .flatten()
         .collect();
     let journal = String::from_utf8_lossy(&journal);
-    assert!(ended.stderr.len() > 10_000, "the log is a real one: {} bytes", ended.stderr.len());
+    assert!(
+        ended.stderr.len() > 10_000,
+        "the log is a real one: {} bytes",
+        ended.stderr.len()
+    );
     for secret in secrets {
         assert!(!ended.stderr.contains(&secret), "a log line holds a secret");
         assert!(!ended.stdout.contains(&secret) && !journal.contains(&secret));

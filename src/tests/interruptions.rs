@@ -51,9 +51,16 @@ async fn apply(repository: &ValuesRepository, stage: &Stage) -> Outcome {
     let reading = source.read_head().await.unwrap();
     let harbor = HarborClient::new(stage.harbor_settings()).unwrap();
     let cluster = stage.cluster_client().await;
-    let surroundings = Surroundings::new(Arc::new(harbor), Arc::new(cluster), Arc::new(MemoryJournal::default()));
+    let surroundings = Surroundings::new(
+        Arc::new(harbor),
+        Arc::new(cluster),
+        Arc::new(MemoryJournal::default()),
+    );
     let stop = CancellationToken::new();
-    pass::apply(&source, reading, surroundings, &run_settings(), &stop).await.unwrap().outcome
+    pass::apply(&source, reading, surroundings, &run_settings(), &stop)
+        .await
+        .unwrap()
+        .outcome
 }
 
 /// How many calls an undisturbed pass makes to Harbor and to Kubernetes.
@@ -68,24 +75,40 @@ async fn calls(repository: &ValuesRepository) -> (u64, u64) {
 async fn whichever_call_fails_in_whatever_way_the_next_passes_converge() {
     let repository = Arc::new(ValuesRepository::with_teams(&[TEAM]));
     let (of_harbor, of_kubernetes) = calls(&repository).await;
-    assert!(of_harbor >= 15 && of_kubernetes >= 7, "{of_harbor} and {of_kubernetes} calls");
+    assert!(
+        of_harbor >= 15 && of_kubernetes >= 7,
+        "{of_harbor} and {of_kubernetes} calls"
+    );
     let harbors = (0..of_harbor).map(|number| (true, number));
     let kubernetes = (0..of_kubernetes).map(|number| (false, number));
-    let cases = harbors.chain(kubernetes).flat_map(|case| Failure::ALL.map(|failure| (case, failure)));
+    let cases = harbors
+        .chain(kubernetes)
+        .flat_map(|case| Failure::ALL.map(|failure| (case, failure)));
     stream::iter(cases)
         .for_each_concurrent(24, |((on_harbor, number), failure)| {
             let repository = repository.clone();
             async move {
                 let stage = Stage::with_namespaces(&[TEAM]).await;
-                let server = if on_harbor { &*stage.harbor } else { &*stage.kubernetes };
+                let server = if on_harbor {
+                    &*stage.harbor
+                } else {
+                    &*stage.kubernetes
+                };
                 server.inject_nth(number, failure);
                 let mut outcome = apply(&repository, &stage).await;
                 // A single pass does not wait to be let in again; the next one finds the door open.
                 if outcome != Outcome::Converged {
-                    assert!(matches!(failure, Failure::Unauthorized), "{failure:?} at {number}: {outcome:?}");
+                    assert!(
+                        matches!(failure, Failure::Unauthorized),
+                        "{failure:?} at {number}: {outcome:?}"
+                    );
                     outcome = apply(&repository, &stage).await;
                 }
-                assert_eq!(outcome, Outcome::Converged, "{failure:?} at {number}, Harbor: {on_harbor}");
+                assert_eq!(
+                    outcome,
+                    Outcome::Converged,
+                    "{failure:?} at {number}, Harbor: {on_harbor}"
+                );
                 assert_provisioned(&stage, &[TEAM], HOST);
             }
         })
@@ -100,7 +123,10 @@ fn kill_at(stage: &Stage, number: u64, child: u32) {
         let mut killed = killed.lock().unwrap();
         if seen.fetch_add(1, Ordering::SeqCst) == number && !*killed {
             *killed = true;
-            let status = std::process::Command::new("kill").args(["-KILL", &child.to_string()]).stderr(Stdio::null()).status();
+            let status = std::process::Command::new("kill")
+                .args(["-KILL", &child.to_string()])
+                .stderr(Stdio::null())
+                .status();
             assert!(status.is_ok());
         }
     };
@@ -116,7 +142,10 @@ async fn a_process_killed_between_any_two_calls_is_finished_by_the_next() {
     let undisturbed = {
         let stage = Stage::with_namespaces(&[TEAM]).await;
         let folder = Folder::new(&stage);
-        assert_eq!(run(harborage("apply", &repository, &stage, &folder)).await.status, Some(0));
+        assert_eq!(
+            run(harborage("apply", &repository, &stage, &folder)).await.status,
+            Some(0)
+        );
         let calls = stage.harbor.counts().total + stage.kubernetes.counts().total;
         (end_state(&stage, &[TEAM], HOST), calls)
     };
@@ -132,10 +161,26 @@ async fn a_process_killed_between_any_two_calls_is_finished_by_the_next() {
         stage.harbor.clear_injections();
         stage.kubernetes.clear_injections();
         let ended = run(harborage("apply", &repository, &stage, &folder)).await;
-        assert_eq!(ended.status, Some(0), "killed at call {number}: {}{}", ended.stdout, ended.stderr);
-        assert_eq!(end_state(&stage, &[TEAM], HOST), expected, "killed at call {number}");
+        assert_eq!(
+            ended.status,
+            Some(0),
+            "killed at call {number}: {}{}",
+            ended.stdout,
+            ended.stderr
+        );
+        assert_eq!(
+            end_state(&stage, &[TEAM], HOST),
+            expected,
+            "killed at call {number}"
+        );
         let robots = stage.harbor.look(|state| state.robots().count());
-        assert_eq!(robots, 3, "killed at call {number}: no robot is left that nobody knows");
+        assert_eq!(
+            robots, 3,
+            "killed at call {number}: no robot is left that nobody knows"
+        );
     }
-    assert!(interrupted as u64 >= calls - 1, "{interrupted} of {calls} runs were killed");
+    assert!(
+        interrupted as u64 >= calls - 1,
+        "{interrupted} of {calls} runs were killed"
+    );
 }
