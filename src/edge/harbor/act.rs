@@ -48,9 +48,8 @@ impl Harbor for HarborClient {
             body.insert("oidc_client_secret".to_owned(), Value::from(secret.expose_secret()));
         }
         let keys = changes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        self.write(format!("set its configuration ({keys})"), Method::PUT, &["configurations"], Value::Object(body))
-            .await
-            .map(drop)
+        let act = format!("set its configuration ({keys})");
+        self.write_secret(act, Method::PUT, &["configurations"], Value::Object(body), client_secret).await.map(drop)
     }
 
     async fn create_group(&self, group: &GroupName) -> Result<(), TargetError> {
@@ -125,6 +124,9 @@ impl Harbor for HarborClient {
         if !created.name.ends_with(robot.name.as_str()) {
             return Err(strange(&act, format!("it created {} instead", created.name)));
         }
+        if created.secret.expose_secret().is_empty() {
+            return Err(strange(&act, "it does not tell the robot's secret"));
+        }
         Ok(CreatedRobot { id: created.id, login: Login { username: created.name, password: created.secret } })
     }
 
@@ -147,14 +149,9 @@ impl Harbor for HarborClient {
 
     async fn set_robot_secret(&self, robot_id: i64, secret: &SecretString) -> Result<(), TargetError> {
         let body = json!({"secret": secret.expose_secret()});
-        self.write(
-            format!("set the secret of robot {robot_id}"),
-            Method::PATCH,
-            &["robots", &robot_id.to_string()],
-            body,
-        )
-        .await
-        .map(drop)
+        let act = format!("set the secret of robot {robot_id}");
+        let path = ["robots", &robot_id.to_string()];
+        self.write_secret(act, Method::PATCH, &path, body, Some(secret)).await.map(drop)
     }
 
     async fn prove_login(&self, project: &ProjectName, login: &Login) -> Result<LoginProof, TargetError> {

@@ -6,7 +6,11 @@
 mod act;
 mod failure;
 mod observe;
+#[cfg(test)]
+mod script;
 mod session;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transport;
 mod version;
@@ -42,5 +46,5 @@ pub struct HarborSettings {
 
 impl HarborSettings {
     /// The wait that outlasts Harbor's lock of a principal.
-    pub const LOCKOUT: Duration = Duration::from_millis(2000);
+    pub const LOCKOUT: Duration = Duration::from_secs(2);
 }

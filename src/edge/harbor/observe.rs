@@ -18,11 +18,13 @@ use crate::plan::observed::{
     ConfigurationItem, ObservedHarbor, ObservedMember, ObservedPlatform, ObservedProject, ObservedQuota,
     ObservedRobot,
 };
-use crate::run::target::TargetError;
+use crate::run::target::{ErrorClass, TargetError};
 use crate::values::names::{GroupName, ProjectName, RobotName, TeamId};
 
 /// The most rows that Harbor puts on a page.
 const PAGE: usize = 100;
+/// The most pages that are read: a million rows. A list that does not end is no list of Harbor's.
+const MOST_PAGES: usize = 10_000;
 /// Pages and teams that are asked for at once; the budget of reads bounds the calls themselves.
 const AT_ONCE: usize = 64;
 const OIDC_GROUP: i64 = 3;
@@ -39,7 +41,9 @@ impl HarborClient {
         match judge(&version) {
             Fitness::Known => {}
             Fitness::Unknown => {
-                tracing::debug!(harbor.version = version, "Harbor {version} is newer than any that was tried");
+                if !self.warned.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(harbor.version = version, "Harbor {version} is none of those that were tried");
+                }
             }
             Fitness::TooOld => {
                 let why = format!("it is {version}, and harborage needs 2.2 or newer: upgrade Harbor");
@@ -50,10 +54,15 @@ impl HarborClient {
     }
 
     pub(super) async fn platform(&self, wanted: &[GroupName]) -> Result<ObservedPlatform, TargetError> {
-        let version = self.system_information().await?;
         const ACT: &str = "tell its configuration";
-        let rows: BTreeMap<String, ConfigurationRow> =
-            self.get(ACT, &["configurations"], Vec::new()).await?.json(ACT)?;
+        let version = self.system_information().await?;
+        let answer = self.get(ACT, &["configurations"], Vec::new()).await.map_err(|mut error| {
+            if error.status == Some(403) {
+                error.message.push_str(" (harbor-username must name an administrator)");
+            }
+            error
+        })?;
+        let rows: BTreeMap<String, ConfigurationRow> = answer.json(ACT)?;
         let configuration = rows
             .into_iter()
             .map(|(key, row)| (key, ConfigurationItem { value: row.value, editable: row.editable }))
@@ -143,7 +152,9 @@ impl HarborClient {
         let mut robots = HashMap::new();
         if !names.is_empty() {
             // Harbor stores names without the prefix, and this filter finds whatever contains the text.
-            let query = vec![("q", format!("name=~{}", common_prefix(&names)))];
+            let common = common_prefix(&names);
+            // An empty filter is refused; without one, the whole list comes.
+            let query = if common.is_empty() { Vec::new() } else { vec![("q", format!("name=~{common}"))] };
             let act = format!("find the robots of {}", team.team);
             robots = by_name(self.pages(&act, &["robots"], query).await?);
         }
@@ -163,7 +174,7 @@ impl HarborClient {
                 };
                 Some(observed_project(row, quota))
             }
-            Err(error) if error.status == Some(404) => None,
+            Err(error) if error.status == Some(404) && error.class == ErrorClass::Rejected => None,
             Err(error) => return Err(error),
         };
         let members = self.members(name, project.is_some()).await?;
@@ -201,23 +212,28 @@ impl HarborClient {
             async move {
                 let answer = self.get(act, path, query).await?;
                 // An empty list may come as null.
-                let rows: Option<Vec<T>> = answer.json(act)?;
-                Ok::<_, TargetError>((rows.unwrap_or_default(), answer.total()))
+                let rows = answer.json::<Option<Vec<T>>>(act)?.unwrap_or_default();
+                if rows.len() > PAGE || number > MOST_PAGES {
+                    return Err(strange(act, format!("its list does not keep to pages: page {number}")));
+                }
+                Ok((rows, answer.total()))
             }
         };
         let (mut rows, total) = page(1).await?;
         if rows.len() < PAGE {
             return Ok(rows);
         }
-        let expected = total.unwrap_or_default().div_ceil(PAGE).max(1);
+        let expected = total.unwrap_or_default().div_ceil(PAGE);
         let mut next = 2;
         loop {
-            let last = expected.max(next);
-            let more: Vec<(Vec<T>, _)> = stream::iter((next..=last).map(page)).buffered(AT_ONCE).try_collect().await?;
-            let short = more.last().is_none_or(|(rows, _)| rows.len() < PAGE);
-            rows.extend(more.into_iter().flat_map(|(rows, _)| rows));
-            if short {
-                return Ok(rows);
+            let last = expected.clamp(next, next + AT_ONCE);
+            let mut more = stream::iter((next..=last).map(page)).buffered(AT_ONCE);
+            while let Some((page, _)) = more.try_next().await? {
+                let short = page.len() < PAGE;
+                rows.extend(page);
+                if short {
+                    return Ok(rows);
+                }
             }
             next = last + 1;
         }

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use super::HarborSettings;
-use super::failure::{refused, strange, unanswered, unfit};
-use super::session::Door;
+use super::failure::{refused, shorten, strange, unanswered, unfit};
+use super::session::{Door, Pass, cookie};
 use crate::run::target::{ErrorClass, TargetError};
 
 /// The largest answer that is read: a hundred robots take about 60 kB.
@@ -27,6 +27,8 @@ pub struct HarborClient {
     reads: Semaphore,
     /// Whether Harbor said last that it refuses every write.
     pub(super) read_only: AtomicBool,
+    /// Whether somebody was warned that this version is not one that was tried.
+    pub(super) warned: AtomicBool,
 }
 
 /// Where Harbor is, and what a request to it looks like.
@@ -48,6 +50,8 @@ pub(super) struct Call<'a> {
     pub(super) path: &'a [&'a str],
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
+    /// What the body holds that nobody may see: taken out of whatever an error quotes.
+    pub(super) secret: Option<&'a SecretString>,
     /// Whether the second segment is a project's name: an all-digit one would be taken for an id otherwise.
     pub(super) by_name: bool,
 }
@@ -67,10 +71,14 @@ impl HarborClient {
         const ACT: &str = "be reached";
         crate::edge::tls::install_crypto_provider();
         let text = settings.url.trim_end_matches('/').trim_end_matches("/api/v2.0");
-        let base = Url::parse(text)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && !url.cannot_be_a_base())
-            .ok_or_else(|| unfit(ACT, format!("{:?} is no http or https URL (harbor-url)", settings.url)))?;
+        // The text is not quoted when it may hold a password.
+        let base = Url::parse(text).map_err(|_| unfit(ACT, "its URL can't be read (harbor-url)"))?;
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(unfit(ACT, "its URL must not hold a login (harbor-url)"));
+        }
+        if !matches!(base.scheme(), "http" | "https") || base.query().is_some() || base.fragment().is_some() {
+            return Err(unfit(ACT, format!("{base} is no plain http or https URL (harbor-url)")));
+        }
         let origin = HeaderValue::from_str(&base.origin().ascii_serialization())
             .map_err(|_| unfit(ACT, "its URL can't be sent as a header (harbor-url)"))?;
         let mut builder = reqwest::Client::builder()
@@ -78,6 +86,8 @@ impl HarborClient {
             .connect_timeout(settings.timeout.min(Duration::from_secs(10)))
             // A redirect leads to a login page or a proxy, never to an answer.
             .redirect(reqwest::redirect::Policy::none())
+            // Shorter than a proxy's: a write on a connection that was just closed is a write whose fate is unknown.
+            .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("harborage/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &settings.ca {
             let certificate = reqwest::Certificate::from_pem(pem)
@@ -102,6 +112,7 @@ impl HarborClient {
             writes: Semaphore::new(settings.writes.max(1)),
             reads: Semaphore::new(settings.reads.max(1)),
             read_only: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
         })
     }
 
@@ -112,7 +123,7 @@ impl HarborClient {
         path: &[&str],
         query: Vec<(&'static str, String)>,
     ) -> Result<Answer, TargetError> {
-        let call = Call { act: act.into(), method: Method::GET, path, query, body: None, by_name: true };
+        let call = Call { act: act.into(), method: Method::GET, path, query, body: None, secret: None, by_name: true };
         self.call(call).await
     }
 
@@ -124,11 +135,27 @@ impl HarborClient {
         path: &[&str],
         body: Value,
     ) -> Result<Answer, TargetError> {
-        let call = Call { act: act.into(), method, path, query: Vec::new(), body: Some(body), by_name: true };
+        self.write_secret(act, method, path, body, None).await
+    }
+
+    /// Writes something with a secret in its body.
+    pub(super) async fn write_secret(
+        &self,
+        act: impl Into<String>,
+        method: Method,
+        path: &[&str],
+        body: Value,
+        secret: Option<&SecretString>,
+    ) -> Result<Answer, TargetError> {
+        let call = Call { act: act.into(), method, path, query: Vec::new(), body: Some(body), secret, by_name: true };
         if self.read_only.load(Ordering::Relaxed) {
             self.look_again_before(&call.act).await?;
         }
-        self.call(call).await
+        let result = self.call(call).await;
+        if matches!(&result, Err(error) if error.status == Some(403) && error.class == ErrorClass::Transient) {
+            self.read_only.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     /// A place in the budget of reads, for a read that goes past the door.
@@ -151,17 +178,22 @@ impl HarborClient {
         // The semaphores are never closed.
         let _permit = budget.acquire().await.map_err(|_| unfit(&call.act, "the client was closed"))?;
         let pass = self.door.pass(&self.wire).await?;
-        match self.send(&call, &pass).await {
-            Err(error) if is_door(&error) => {
-                // The session ended; a call that was refused at the door had no effect.
-                let pass = self.door.renew(&self.wire, &pass).await?;
-                self.send(&call, &pass).await
-            }
-            result => result,
+        let first = self.send(&call, &pass).await;
+        if !turned_away(&call, &pass, &first) {
+            return first;
         }
+        // The session ended; a call that was turned away had no effect.
+        let pass = self.door.renew(&self.wire, &pass).await?;
+        let second = self.send(&call, &pass).await;
+        if matches!(pass, Pass::Basic { .. }) || !turned_away(&call, &pass, &second) {
+            return second;
+        }
+        // No session lasts here; several instances of Harbor that share no Redis do that.
+        let pass = self.door.without_session(&self.wire, &pass).await?;
+        self.send(&call, &pass).await
     }
 
-    async fn send(&self, call: &Call<'_>, pass: &super::session::Pass) -> Result<Answer, TargetError> {
+    async fn send(&self, call: &Call<'_>, pass: &Pass) -> Result<Answer, TargetError> {
         let mut request = self.wire.request(call.method.clone(), self.wire.api(call.path)).query(&call.query);
         if call.by_name && call.path.first() == Some(&"projects") {
             request = request.header("x-is-resource-name", "true");
@@ -169,14 +201,25 @@ impl HarborClient {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        receive(&call.act, pass.put_on(request, &self.wire), call.method.as_str(), call.path).await
+        receive(&call.act, pass.put_on(request, &self.wire), call.method.as_str(), call.path, call.secret).await
     }
 }
 
-/// 401, or a CSRF token that is no longer good.
-fn is_door(error: &TargetError) -> bool {
-    error.class == ErrorClass::Auth
-        && (error.status == Some(401) || error.status == Some(403) && error.message.contains("CSRF"))
+/// Whether an answer was given to a stranger: 401, a CSRF token that is no longer good, or a new `sid`, which
+/// Harbor sets on a request whose session it does not know. The list of projects is then one of public
+/// projects, with a 200, and would make every team look as if it had none.
+fn turned_away(call: &Call<'_>, pass: &Pass, result: &Result<Answer, TargetError>) -> bool {
+    match result {
+        Ok(answer) => {
+            call.method == Method::GET
+                && matches!(pass, Pass::Session(_))
+                && cookie(&answer.headers, "sid").is_some()
+        }
+        Err(error) => {
+            error.class == ErrorClass::Auth
+                && (error.status == Some(401) || error.status == Some(403) && error.message.contains("CSRF"))
+        }
+    }
 }
 
 /// Sends a request and reads its whole answer.
@@ -185,6 +228,7 @@ pub(super) async fn receive(
     request: RequestBuilder,
     method: &str,
     path: &[&str],
+    secret: Option<&SecretString>,
 ) -> Result<Answer, TargetError> {
     let began = Instant::now();
     let mut response = request.send().await.map_err(|error| unanswered(act, error))?;
@@ -202,15 +246,35 @@ pub(super) async fn receive(
         "Harbor answered {} to {method} {}", status.as_u16(), path.join("/")
     );
     if status.is_redirection() {
-        return Err(strange(act, format!("it answered {}, a redirect: is harbor-url right?", status.as_u16())));
+        let what = format!("it answered {}, a redirect to {}: is harbor-url right?", status.as_u16(), target(&headers));
+        return Err(TargetError { status: Some(status.as_u16()), ..strange(act, what) });
     }
     if !status.is_success() {
+        let body = match secret {
+            Some(secret) => without(&body, secret),
+            None => body,
+        };
         return Err(refused(act, status, &headers, &body, chrono::Utc::now()));
     }
     if status != StatusCode::NO_CONTENT && is_page(&headers) {
         return Err(strange(act, "a web page came back, not Harbor's API: is harbor-url right?"));
     }
     Ok(Answer { headers, body })
+}
+
+/// Where a redirect leads, without its query: identity providers put what is nobody's business there.
+fn target(headers: &HeaderMap) -> String {
+    let location = headers.get(reqwest::header::LOCATION).and_then(|location| location.to_str().ok());
+    location.map_or_else(|| "nowhere".to_owned(), |location| shorten(location.split(['?', '#']).next().unwrap_or("")))
+}
+
+/// A body without a secret that was sent: a proxy's error page may show what it was given.
+fn without(body: &[u8], secret: &SecretString) -> Vec<u8> {
+    let secret = secret.expose_secret();
+    let written = Value::from(secret).to_string();
+    let escaped = written.trim_matches('"');
+    let text = String::from_utf8_lossy(body);
+    if secret.is_empty() { body.to_vec() } else { text.replace(escaped, "***").replace(secret, "***").into_bytes() }
 }
 
 fn is_page(headers: &HeaderMap) -> bool {
