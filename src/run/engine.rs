@@ -266,8 +266,12 @@ impl Engine {
     fn point(&self, lane: &LaneId, target: Target) {
         let mut lanes = lock(&self.lanes);
         if let Some(targets) = lanes.get(lane) {
-            // A lane that is on its way there is not disturbed.
-            if targets.borrow().fingerprint != target.fingerprint {
+            // A lane that is on its way there is not disturbed; one that was told to stop is told anew.
+            let on_its_way = {
+                let present = targets.borrow();
+                present.fingerprint == target.fingerprint && !matches!(present.work, Work::Nothing)
+            };
+            if !on_its_way {
                 targets.send_replace(Arc::new(target));
             }
             return;

@@ -673,6 +673,35 @@ async fn a_removed_team_keeps_what_it_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_team_that_leaves_and_comes_back_while_it_is_worked_on_is_taken_up_again() {
+    let servers = Fake::with_namespaces(&["demo"]);
+    servers.decide(|_, call| {
+        if call.starts_with("add member") {
+            Fate::Fails(ErrorClass::Transient)
+        } else {
+            Fate::Answered
+        }
+    });
+    let engine = engine(&servers, &Notebook::default(), true).await;
+    engine
+        .submit(intent("c1", vec![team("demo")]), Reach::Everything)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    servers.calm();
+    engine
+        .submit(intent("c2", Vec::new()), Reach::Changed)
+        .await
+        .unwrap();
+    engine
+        .submit(intent("c3", vec![team("demo")]), Reach::Changed)
+        .await
+        .unwrap();
+    engine.settled().await;
+    assert_ready(&servers, &engine, &team("demo"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_journal_that_cannot_be_written_stops_the_engine() {
     let servers = Fake::with_namespaces(&["demo"]);
     let notebook = Notebook::default();

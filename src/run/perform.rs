@@ -173,11 +173,11 @@ impl Performer {
                 .cluster
                 .as_ref()
                 .and_then(|side| side.secrets.get(&secret.name));
-            let content = former
+            let merged = former
                 .and_then(|held| held.content.as_ref()?.as_ref().ok().cloned())
                 .unwrap_or_else(DockerConfig::empty)
                 .with_login(&desired.registry_host, publication.login);
-            let digest = content
+            let digest = merged
                 .login_digest(&desired.registry_host)
                 .filter(|_| publication.known_to_harbor);
             let provenance = Provenance {
@@ -191,7 +191,7 @@ impl Performer {
             };
             let former = former.filter(|_| standing == Former::AsObserved);
             self.cluster
-                .apply_secret(&desired.namespace, secret, &content, &provenance, former)
+                .apply_secret(&desired.namespace, secret, &merged, &provenance, former)
                 .await?;
         }
         Ok(())

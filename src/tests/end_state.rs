@@ -95,7 +95,7 @@ pub(crate) fn login(
 #[track_caller]
 pub(crate) fn assert_provisioned(stage: &Stage, teams: &[&str], host: &str) {
     for team in teams {
-        let state = end_state(stage, &[team], host);
+        let found = end_state(stage, &[team], host);
         let expected = format!(
             "\
 {team}: project {{\"public\": \"false\"}}
@@ -107,6 +107,6 @@ pub(crate) fn assert_provisioned(stage: &Stage, teams: &[&str], host: &str) {
   pulls with [\"harbor-pullsecret\"]
 "
         );
-        assert_eq!(state, expected);
+        assert_eq!(found, expected);
     }
 }

@@ -257,6 +257,107 @@ async fn a_list_of_pull_secrets_that_changed_meanwhile_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_service_account_that_changes_or_goes_between_two_calls_is_a_conflict() {
+    for goes in [false, true] {
+        let stage = Arc::new(Stage::with_namespaces(&["demo"]).await);
+        let client = stage.cluster_client().await;
+        let desired = team("demo");
+        let account = &desired.service_accounts[0];
+        let sides = client
+            .observe_teams(&[Arc::new(desired.clone())], Extent::Single)
+            .await
+            .unwrap();
+        let version = &sides[&desired.team].service_accounts[&account.name].resource_version;
+        let other = Arc::clone(&stage);
+        stage.kubernetes.on_call(move |call| {
+            if call.method == "PATCH" {
+                other.kubernetes.alter(|state| {
+                    if goes {
+                        state.delete_service_account(NAMESPACE, "default");
+                    } else {
+                        state.edit(Kind::ServiceAccount, NAMESPACE, "default", |held| {
+                            held["secrets"] = json!([]);
+                        });
+                    }
+                });
+            }
+        });
+        let error = client
+            .set_pull_secrets(&desired.namespace, &account.name, &account.pull_secrets, version)
+            .await
+            .unwrap_err();
+        stage.kubernetes.clear_injections();
+        assert_eq!(
+            (error.class, error.status),
+            (ErrorClass::Conflict, Some(409)),
+            "{error}"
+        );
+        let sides = client
+            .observe_teams(&[Arc::new(desired.clone())], Extent::Single)
+            .await
+            .unwrap();
+        assert_eq!(
+            sides[&desired.team].service_accounts.is_empty(),
+            goes,
+            "it must not come back by our doing"
+        );
+        if goes {
+            let gone = client
+                .set_pull_secrets(&desired.namespace, &account.name, &account.pull_secrets, version)
+                .await;
+            assert_eq!(gone.unwrap_err().class, ErrorClass::Conflict);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_goes_stale_is_read_anew() {
+    let stage = Arc::new(Stage::empty().await);
+    let client = stage.cluster_client().await;
+    let teams: Vec<_> = (0..600)
+        .map(|number| Arc::new(team(&format!("t{number}"))))
+        .collect();
+    stage.kubernetes.alter(|state| {
+        for team in &teams {
+            state.add_namespace(team.namespace.as_str());
+        }
+    });
+    let other = Arc::clone(&stage);
+    let spoilt = std::sync::atomic::AtomicBool::new(false);
+    stage.kubernetes.on_call(move |call| {
+        let second_page = call.path == "/api/v1/namespaces" && call.query.contains("continue=");
+        if second_page && !spoilt.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            other
+                .kubernetes
+                .alter(harborage::rehearsal::kubernetes::KubernetesState::expire_lists);
+        }
+    });
+    let sides = client.observe_teams(&teams, Extent::Lists).await.unwrap();
+    stage.kubernetes.clear_injections();
+    assert!(sides.values().all(|side| side.namespace));
+    // The stale page, and the two of the second reading, after the first.
+    assert_eq!(stage.kubernetes.counts().of("GET", "/api/v1/namespaces"), 4);
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_being_deleted_concerns_its_team_alone() {
+    let stage = Stage::with_namespaces(&["demo"]).await;
+    let client = stage.cluster_client().await;
+    let desired = team("demo");
+    stage.kubernetes.alter(|state| {
+        state.edit(Kind::Namespace, "", NAMESPACE, |namespace| {
+            namespace["status"] = json!({"phase": "Terminating"});
+        });
+    });
+    let secret = &desired.credentials[0].secrets[0];
+    let error = client
+        .apply_secret(&desired.namespace, secret, &content(), &provenance(), None)
+        .await
+        .unwrap_err();
+    assert_eq!((error.class, error.status), (ErrorClass::Transient, Some(403)));
+}
+
+#[tokio::test]
 async fn a_missing_namespace_is_waited_for_or_created() {
     let stage = Stage::empty().await;
     let client = stage.cluster_client().await;
@@ -348,6 +449,8 @@ async fn errors_have_their_class_and_no_secret() {
             .await
             .unwrap_err();
         assert_eq!(error.class, class, "{failure:?}: {error}");
+        let wait = (failure == Failure::TooMany).then_some(std::time::Duration::from_secs(1));
+        assert_eq!(error.retry_after, wait);
         assert!(!format!("{error} {error:?}").contains("Marker-Secret"));
     }
 }

@@ -9,6 +9,8 @@ mod daemon;
 #[cfg(test)]
 mod declared;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod end_state;
 #[cfg(test)]
 mod flow;

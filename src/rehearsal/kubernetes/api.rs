@@ -139,9 +139,14 @@ fn list(state: &KubernetesState, place: &Place, request: &Request) -> Result<Ans
     let limit = parameter(request, "limit")
         .and_then(|limit| limit.parse().ok())
         .filter(|limit| *limit > 0);
-    let after = match parameter(request, "continue") {
-        None => None,
-        Some(token) => Some(after_token(&token)?),
+    // A list is continued at the version that it began at, though what it shows is of now.
+    let (version, after) = match parameter(request, "continue")
+        .map(|token| after_token(&token))
+        .transpose()?
+    {
+        None => (state.version(), None),
+        Some((version, _, _)) if state.is_expired(&version) => return Err(expired()),
+        Some((version, namespace, name)) => (version, Some((namespace, name))),
     };
     let mut found = state.objects.iter().filter(|((kind, namespace, object), _)| {
         *kind == place.kind
@@ -152,10 +157,11 @@ fn list(state: &KubernetesState, place: &Place, request: &Request) -> Result<Ans
                 .is_none_or(|after| (namespace, object) > (&after.0, &after.1))
     });
     let page: Vec<_> = found.by_ref().take(limit.unwrap_or(usize::MAX)).collect();
-    let mut metadata = json!({"resourceVersion": state.version()});
+    let mut metadata = json!({"resourceVersion": version});
     let remaining = found.count();
     if let Some(((_, namespace, object), _)) = page.last().filter(|_| remaining > 0) {
-        metadata["continue"] = Value::from(URL_SAFE_NO_PAD.encode(json!([namespace, object]).to_string()));
+        metadata["continue"] =
+            Value::from(URL_SAFE_NO_PAD.encode(json!([version, namespace, object]).to_string()));
         metadata["remainingItemCount"] = Value::from(remaining);
     }
     let items: Vec<&Value> = page.iter().map(|(_, object)| &object.content).collect();
@@ -167,17 +173,19 @@ fn list(state: &KubernetesState, place: &Place, request: &Request) -> Result<Ans
     })))
 }
 
-fn after_token(token: &str) -> Result<(String, String), Refusal> {
+fn after_token(token: &str) -> Result<(String, String, String), Refusal> {
     URL_SAFE_NO_PAD
         .decode(token)
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
-        .ok_or_else(|| {
-            Refusal::new(
-                410,
-                "The provided continue parameter is too old to display a consistent list result.",
-            )
-        })
+        .ok_or_else(|| Refusal::new(400, "continue key is not valid"))
+}
+
+fn expired() -> Refusal {
+    Refusal::new(
+        410,
+        "The provided continue parameter is too old to display a consistent list result.",
+    )
 }
 
 fn body(request: &Request) -> Result<Value, Refusal> {
@@ -231,7 +239,7 @@ fn patch(
         force: parameter(request, "force").is_some_and(|force| force == "true"),
         sent: body(request)?,
     };
-    let (object, created) = state.apply(apply)?;
+    let (object, created) = state.apply(&apply)?;
     Ok(Answer::new(if created { 201 } else { 200 }).json(&object))
 }
 

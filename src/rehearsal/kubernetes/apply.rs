@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::state::{Kind, KubernetesState};
+use super::state::{Kind, KubernetesState, Object};
 use super::status::Refusal;
 
 /// An apply, as it was asked for.
@@ -28,20 +28,35 @@ const JOINT: char = '\u{1f}';
 
 impl KubernetesState {
     /// Applies. Answers the object, and whether it was created.
-    pub(super) fn apply(&mut self, apply: Apply<'_>) -> Result<(Value, bool), Refusal> {
+    pub(super) fn apply(&mut self, apply: &Apply<'_>) -> Result<(Value, bool), Refusal> {
         self.require_namespace(apply.namespace)?;
-        check_sent(&apply)?;
+        check_sent(apply)?;
         let key = (apply.kind, apply.namespace.to_owned(), apply.name.to_owned());
         let sent_version = apply.sent["metadata"]["resourceVersion"]
             .as_str()
             .map(str::to_owned);
+        let sent_uid = apply.sent["metadata"]["uid"].as_str().map(str::to_owned);
         let leaves = leaves(&apply.sent);
         let paths: BTreeSet<Path> = leaves.keys().cloned().collect();
 
         let Some(held) = self.objects.get(&key).cloned() else {
-            if sent_version.is_some() {
-                let message = format!("{} \"{}\" not found", apply.kind.resource(), apply.name);
-                return Err(Refusal::new(404, message));
+            // A version alone does not keep an object from being created; a uid does.
+            if let Some(uid) = sent_uid {
+                return Err(Refusal::new(
+                    409,
+                    format!(
+                        "Operation cannot be fulfilled on {} \"{}\": uid mismatch: the provided object specified uid {uid}, and no existing object was found",
+                        apply.kind.resource(),
+                        apply.name,
+                    ),
+                ));
+            }
+            if self.is_terminating(apply.namespace) {
+                return Err(Refusal::terminating(
+                    apply.kind.resource(),
+                    apply.name,
+                    apply.namespace,
+                ));
             }
             let mut content = Value::Object(Map::new());
             for (path, value) in leaves {
@@ -68,35 +83,20 @@ impl KubernetesState {
                 ),
             ));
         }
+        if sent_uid.is_some_and(|sent| held.content["metadata"]["uid"] != sent.as_str()) {
+            return Err(Refusal::new(
+                422,
+                format!(
+                    "{} \"{}\" is invalid: metadata.uid: Invalid value: field is immutable",
+                    apply.kind.name(),
+                    apply.name,
+                ),
+            ));
+        }
         let mut object = held.clone();
         for (path, value) in &leaves {
-            let differs = get(&object.content, path) != Some(value);
-            let others: Vec<String> = object
-                .owners
-                .iter()
-                .filter(|(manager, owned)| *manager != apply.manager && owned.contains(path))
-                .map(|(manager, _)| manager.clone())
-                .collect();
-            if differs && !others.is_empty() {
-                if !apply.force {
-                    return Err(Refusal::new(
-                        409,
-                        format!(
-                            "Apply failed with 1 conflict: conflict with \"{}\": .{}",
-                            others.join("\", \""),
-                            path.replace(JOINT, "."),
-                        ),
-                    ));
-                }
-                for owned in others
-                    .iter()
-                    .filter_map(|manager| object.owners.get_mut(manager).map(|_| manager.clone()))
-                    .collect::<Vec<_>>()
-                {
-                    if let Some(paths) = object.owners.get_mut(&owned) {
-                        paths.remove(path);
-                    }
-                }
+            if get(&object.content, path) != Some(value) {
+                object.take_over(path, apply)?;
             }
             put(&mut object.content, path, value.clone());
         }
@@ -110,13 +110,34 @@ impl KubernetesState {
             }
         }
         check_secret(apply.kind, Some(&held.content), &object.content)?;
-        // An apply that changes nothing leaves the version as it is.
-        if object.content != held.content {
+        // An apply that changes nothing, and no owner, leaves the version as it is.
+        if object.content != held.content || object.owners != held.owners {
             object.content["metadata"]["resourceVersion"] = Value::from(self.next_version());
         }
         let content = object.content.clone();
         self.objects.insert(key, object);
         Ok((content, false))
+    }
+}
+
+impl Object {
+    /// Takes a leaf from the managers that own it, where that is forced.
+    fn take_over(&mut self, path: &str, apply: &Apply<'_>) -> Result<(), Refusal> {
+        for (manager, owned) in &mut self.owners {
+            if manager != apply.manager && owned.contains(path) {
+                if !apply.force {
+                    return Err(Refusal::new(
+                        409,
+                        format!(
+                            "Apply failed with 1 conflict: conflict with \"{manager}\": .{}",
+                            path.replace(JOINT, "."),
+                        ),
+                    ));
+                }
+                owned.remove(path);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -176,7 +197,7 @@ fn check_secret(kind: Kind, former: Option<&Value>, content: &Value) -> Result<(
 }
 
 /// The leaves that an apply is about. What names the object is none of them.
-fn leaves(sent: &Value) -> BTreeMap<Path, Value> {
+pub(super) fn leaves(sent: &Value) -> BTreeMap<Path, Value> {
     fn collect(value: &Value, path: &str, found: &mut BTreeMap<Path, Value>) {
         match value {
             Value::Object(fields) => {

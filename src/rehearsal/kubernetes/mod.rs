@@ -10,6 +10,8 @@ mod api;
 mod apply;
 mod state;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -8,7 +8,11 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::apply::leaves;
 use super::status::Refusal;
+
+/// The field manager of what is put behind the back of the API.
+const SOMEBODY: &str = "kubectl-create";
 
 /// The kinds that are modelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,6 +62,9 @@ pub(super) struct Object {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct KubernetesState {
     version: u64,
+    /// The oldest version of which a list can still be continued.
+    #[serde(default)]
+    oldest_list: u64,
     #[serde(with = "entries")]
     pub(super) objects: BTreeMap<(Kind, String, String), Object>,
 }
@@ -108,13 +115,32 @@ impl KubernetesState {
             .map(|(key, value)| (*key, STANDARD.encode(value)))
             .collect();
         let content = json!({"metadata": {"name": name, "namespace": namespace}, "type": kind, "data": data});
-        self.insert((Kind::Secret, namespace.to_owned(), name.to_owned()), content);
+        let key = (Kind::Secret, namespace.to_owned(), name.to_owned());
+        let paths = leaves(&content).into_keys().collect();
+        self.insert(key.clone(), content);
+        if let Some(object) = self.objects.get_mut(&key) {
+            object.owners.insert(SOMEBODY.to_owned(), paths);
+        }
+    }
+
+    /// Makes an end of the continue tokens of lists that are being read, as compaction does after five minutes.
+    pub fn expire_lists(&mut self) {
+        self.oldest_list = self.version + 1;
+        self.version += 1;
     }
 
     /// Deletes a Secret, when it is there.
     pub fn delete_secret(&mut self, namespace: &str, name: &str) {
+        self.version += 1;
         self.objects
             .remove(&(Kind::Secret, namespace.to_owned(), name.to_owned()));
+    }
+
+    /// Deletes a service account, when it is there.
+    pub fn delete_service_account(&mut self, namespace: &str, name: &str) {
+        self.version += 1;
+        self.objects
+            .remove(&(Kind::ServiceAccount, namespace.to_owned(), name.to_owned()));
     }
 
     /// A Secret's type.
@@ -183,9 +209,22 @@ impl KubernetesState {
         }
     }
 
+    /// Whether a namespace is being deleted.
+    pub(super) fn is_terminating(&self, name: &str) -> bool {
+        self.find(Kind::Namespace, "", name)
+            .is_some_and(|namespace| namespace["status"]["phase"] == "Terminating")
+    }
+
     pub(super) fn next_version(&mut self) -> String {
         self.version += 1;
         self.version.to_string()
+    }
+
+    /// Whether a list that was begun at a version can't be continued any more.
+    pub(super) fn is_expired(&self, version: &str) -> bool {
+        version
+            .parse()
+            .is_ok_and(|version: u64| version < self.oldest_list)
     }
 
     /// The version of the whole, as lists carry it.

@@ -15,8 +15,7 @@ use crate::values::names::{GroupName, RobotName, SecretName};
 
 /// Checks the parameters of `provision-team`.
 pub(super) fn provision_parameters(parameters: ProvisionParameters, faults: &mut Faults<'_>) -> Provision {
-    let robots = robots(&parameters.robots, faults);
-    let published: Vec<DesiredSecret> = robots.iter().flat_map(|robot| robot.secrets.clone()).collect();
+    let (robots, published) = robots(&parameters.robots, faults);
     let storage_quota = parameters.project.storage_quota.as_ref().and_then(|quota| {
         let wrong = |hint| faults.at(quota, format!("{:?} is no quota", quota.value), hint);
         StorageQuota::parse(&quota.value).map_err(wrong).ok()
@@ -30,10 +29,11 @@ pub(super) fn provision_parameters(parameters: ProvisionParameters, faults: &mut
     }
 }
 
-fn robots(declared: &[wire::Robot], faults: &mut Faults<'_>) -> Vec<Robot> {
+/// The robots, and the Secrets of all that are declared, so that one fault is not followed by others.
+fn robots(declared: &[wire::Robot], faults: &mut Faults<'_>) -> (Vec<Robot>, Vec<DesiredSecret>) {
     let mut names = BTreeSet::new();
     let mut taken: BTreeSet<SecretName> = BTreeSet::new();
-    let mut robots = Vec::new();
+    let (mut robots, mut published) = (Vec::new(), Vec::new());
     for robot in declared {
         if !names.insert(&robot.name.value) {
             let message = format!("the robot {:?} comes twice", robot.name.value);
@@ -51,6 +51,7 @@ fn robots(declared: &[wire::Robot], faults: &mut Faults<'_>) -> Vec<Robot> {
             );
         }
         let secrets = secrets(robot, &mut taken, faults);
+        published.extend(secrets.iter().cloned());
         let access = access(robot, faults);
         if let (Some(name), Some(lifetime)) = (name, lifetime(&robot.expires, faults)) {
             robots.push(Robot {
@@ -61,7 +62,7 @@ fn robots(declared: &[wire::Robot], faults: &mut Faults<'_>) -> Vec<Robot> {
             });
         }
     }
-    robots
+    (robots, published)
 }
 
 fn access(robot: &wire::Robot, faults: &mut Faults<'_>) -> BTreeSet<Access> {
