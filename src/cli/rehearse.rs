@@ -124,13 +124,21 @@ impl Audience for Show {
         }
         match plan {
             Some(plan) => {
-                self.print(&plan.text(ShowOptions { colour: self.output.colour(), verbose: self.verbose }));
+                self.print(&plan.text(ShowOptions {
+                    colour: self.output.colour(),
+                    verbose: self.verbose,
+                }));
             }
             None if reading.intent.is_none() => {
-                let text = format!("{}: Harbor is switched off, nothing is done\n", snapshot.revision.short());
+                let text = format!(
+                    "{}: Harbor is switched off, nothing is done\n",
+                    snapshot.revision.short()
+                );
                 self.print(&text);
             }
-            None => self.print("the plan could not be made in this weather; it is made again, team by team\n"),
+            None => {
+                self.print("the plan could not be made in this weather; it is made again, team by team\n")
+            }
         }
     }
 
@@ -148,7 +156,11 @@ impl Audience for Show {
 
     fn applied(&self, lanes: &[LaneRecord], calls: &Calls) {
         self.bar.finish_and_clear();
-        self.print(&format!("{}\n{}", status::show_lanes(lanes, self.output.colour()), show_calls(calls)));
+        self.print(&format!(
+            "{}\n{}",
+            status::show_lanes(lanes, self.output.colour()),
+            show_calls(calls)
+        ));
     }
 }
 

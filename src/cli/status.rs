@@ -34,7 +34,13 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) async fn status(arguments: StatusArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([Said { state: arguments.state, ..Said::default() }, arguments.output.into()]);
+    let said = join([
+        Said {
+            state: arguments.state,
+            ..Said::default()
+        },
+        arguments.output.into(),
+    ]);
     let (settings, output) = invocation.start(said, "warn")?;
     let (mut report, running) = read(&settings).await?;
     if let Some(team) = &arguments.team {
@@ -100,13 +106,7 @@ fn exit(lanes: &[LaneRecord]) -> Exit {
     exit
 }
 
-fn show(
-    report: &StatusReport,
-    running: bool,
-    detailed: bool,
-    now: DateTime<Utc>,
-    colour: bool,
-) -> String {
+fn show(report: &StatusReport, running: bool, detailed: bool, now: DateTime<Utc>, colour: bool) -> String {
     let mut text = headline(&report.daemon, running);
     if report.lanes.is_empty() {
         text.push_str("no team is known yet\n");
@@ -145,11 +145,18 @@ fn table(lanes: &[LaneRecord], now: DateTime<Utc>, colour: bool) -> String {
 }
 
 fn format_problem(problem: &crate::run::record::Problem) -> String {
-    format!("- {} {} ({}): {}\n", problem.operation, problem.object, problem.class, problem.message)
+    format!(
+        "- {} {} ({}): {}\n",
+        problem.operation, problem.object, problem.class, problem.message
+    )
 }
 
 fn headline(daemon: &DaemonRecord, running: bool) -> String {
-    let who = if running { "a daemon is running" } else { "no daemon is running; this is its journal" };
+    let who = if running {
+        "a daemon is running"
+    } else {
+        "no daemon is running; this is its journal"
+    };
     let commit = match &daemon.revision {
         Some(revision) => format!("commit {}", revision.short()),
         None => "no commit yet".to_owned(),
@@ -184,7 +191,11 @@ fn paint(state: &'static str, colour: bool) -> String {
         "waiting" | "running" | "pending" => 33,
         _ => 2,
     };
-    if colour { format!("\u{1b}[{code}m{state}\u{1b}[0m") } else { state.to_owned() }
+    if colour {
+        format!("\u{1b}[{code}m{state}\u{1b}[0m")
+    } else {
+        state.to_owned()
+    }
 }
 
 fn about(lane: &LaneRecord) -> String {

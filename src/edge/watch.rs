@@ -55,11 +55,20 @@ pub fn watch(path: &Path, watched: Watched, poke: Arc<Notify>) -> Result<Watch, 
     })
     .map_err(failed(path))?;
     match watched {
-        Watched::Folder => watcher.watch(path, RecursiveMode::Recursive).map_err(failed(path))?,
+        Watched::Folder => watcher
+            .watch(path, RecursiveMode::Recursive)
+            .map_err(failed(path))?,
         Watched::GitFolder => {
-            watcher.watch(path, RecursiveMode::NonRecursive).map_err(failed(path))?;
+            watcher
+                .watch(path, RecursiveMode::NonRecursive)
+                .map_err(failed(path))?;
             let refs = path.join("refs");
-            watcher.watch(&refs, RecursiveMode::Recursive).map_err(failed(&refs))?;
+            // A linked worktree's own folder has none.
+            if refs.is_dir() {
+                watcher
+                    .watch(&refs, RecursiveMode::Recursive)
+                    .map_err(failed(&refs))?;
+            }
         }
     }
     Ok(Watch { _watcher: watcher })

@@ -21,10 +21,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// Both servers, empty.
     pub(crate) async fn empty() -> Self {
-        let options = HarborOptions { penalty: Duration::ZERO, ..HarborOptions::default() };
+        let options = HarborOptions {
+            penalty: Duration::ZERO,
+            ..HarborOptions::default()
+        };
         Self {
             harbor: HarborStandIn::start(options).await.unwrap(),
-            kubernetes: KubernetesStandIn::start(KubernetesOptions::default()).await.unwrap(),
+            kubernetes: KubernetesStandIn::start(KubernetesOptions::default())
+                .await
+                .unwrap(),
         }
     }
 
@@ -71,6 +76,9 @@ impl Stage {
 
     /// Clients of both, as the engine takes them.
     pub(crate) async fn clients(&self) -> (Arc<HarborClient>, Arc<ClusterClient>) {
-        (Arc::new(self.harbor_client()), Arc::new(self.cluster_client().await))
+        (
+            Arc::new(self.harbor_client()),
+            Arc::new(self.cluster_client().await),
+        )
     }
 }

@@ -95,15 +95,29 @@ impl SledJournal {
                 let aside = free_name(state);
                 std::fs::rename(&folder, &aside).map_err(failed("move aside", &folder))?;
                 moved_aside = Some(aside);
-                open(&folder).map_err(|source| OpenError::Store { path: folder.clone(), source })?
+                open(&folder).map_err(|source| OpenError::Store {
+                    path: folder.clone(),
+                    source,
+                })?
             }
             Err(Unsound::Newer(source)) => {
-                return Err(OpenError::Newer { path: folder, source: source.into() });
+                return Err(OpenError::Newer {
+                    path: folder,
+                    source: source.into(),
+                });
             }
             Err(Unsound::Store(source)) => return Err(OpenError::Store { path: folder, source }),
         };
-        let writer = Writer::start(database.clone(), &folder).map_err(failed("start the thread of", &folder))?;
-        Ok(Opened { journal: Self { writer, database, _lock: lock }, moved_aside })
+        let writer =
+            Writer::start(database.clone(), &folder).map_err(failed("start the thread of", &folder))?;
+        Ok(Opened {
+            journal: Self {
+                writer,
+                database,
+                _lock: lock,
+            },
+            moved_aside,
+        })
     }
 }
 
@@ -115,11 +129,21 @@ fn lock(state: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(|source| OpenError::Folder { act: "open the lock file", path: path.clone(), source })?;
+        .map_err(|source| OpenError::Folder {
+            act: "open the lock file",
+            path: path.clone(),
+            source,
+        })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Taken { path: state.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Folder { act: "lock", path, source }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Taken {
+            path: state.to_owned(),
+        }),
+        Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Folder {
+            act: "lock",
+            path,
+            source,
+        }),
     }
 }
 
@@ -147,7 +171,11 @@ enum Unsound {
 }
 
 fn open(folder: &Path) -> Result<sled::Db, sled::Error> {
-    sled::Config::new().path(folder).cache_capacity(CACHE).mode(sled::Mode::LowSpace).open()
+    sled::Config::new()
+        .path(folder)
+        .cache_capacity(CACHE)
+        .mode(sled::Mode::LowSpace)
+        .open()
 }
 
 /// Opens sled and reads every record once: damage shows itself only when it is read.
@@ -207,7 +235,10 @@ fn key(lane: &LaneId) -> Vec<u8> {
 }
 
 fn error(act: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> JournalError {
-    JournalError { act, source: source.into() }
+    JournalError {
+        act,
+        source: source.into(),
+    }
 }
 
 #[async_trait]
@@ -224,7 +255,10 @@ impl Journal for SledJournal {
     async fn put_lane(&self, record: &LaneRecord) -> Result<(), JournalError> {
         let act = || format!("write the record of {}", record.lane);
         let bytes = codec::encode(record).map_err(|failed| error(act(), failed))?;
-        self.writer.write(key(&record.lane), Some(bytes)).await.map_err(|failed| error(act(), failed))
+        self.writer
+            .write(key(&record.lane), Some(bytes))
+            .await
+            .map_err(|failed| error(act(), failed))
     }
 
     async fn remove_lane(&self, lane: &LaneId) -> Result<(), JournalError> {
@@ -235,6 +269,9 @@ impl Journal for SledJournal {
     async fn put_daemon(&self, record: &DaemonRecord) -> Result<(), JournalError> {
         let act = || "write the daemon's record".to_owned();
         let bytes = codec::encode(record).map_err(|failed| error(act(), failed))?;
-        self.writer.write(DAEMON.to_vec(), Some(bytes)).await.map_err(|failed| error(act(), failed))
+        self.writer
+            .write(DAEMON.to_vec(), Some(bytes))
+            .await
+            .map_err(|failed| error(act(), failed))
     }
 }

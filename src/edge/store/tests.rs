@@ -7,7 +7,11 @@ use crate::run::record::{LaneId, LaneRecord, RunState};
 use crate::values::Revision;
 
 fn record(team: &str, commit: &str) -> LaneRecord {
-    let nothing = DesiredPlatform { configuration: [].into(), robot_prefix: None, shared_groups: Vec::new() };
+    let nothing = DesiredPlatform {
+        configuration: [].into(),
+        robot_prefix: None,
+        shared_groups: Vec::new(),
+    };
     LaneRecord {
         lane: LaneId::Team(team.parse().unwrap()),
         revision: Revision::commit(commit),
@@ -30,13 +34,19 @@ fn open(state: &Path) -> SledJournal {
 #[tokio::test]
 async fn what_was_put_is_read_back_after_reopening() {
     let state = tempfile::tempdir().unwrap();
-    let daemon = DaemonRecord { revision: Some(Revision::commit("c1")), ..DaemonRecord::default() };
+    let daemon = DaemonRecord {
+        revision: Some(Revision::commit("c1")),
+        ..DaemonRecord::default()
+    };
     {
         let journal = open(state.path());
         journal.put_lane(&record("a", "c1")).await.unwrap();
         journal.put_lane(&record("b", "c1")).await.unwrap();
         journal.put_lane(&record("a", "c2")).await.unwrap();
-        journal.remove_lane(&LaneId::Team("b".parse().unwrap())).await.unwrap();
+        journal
+            .remove_lane(&LaneId::Team("b".parse().unwrap()))
+            .await
+            .unwrap();
         journal.put_daemon(&daemon).await.unwrap();
     }
     let journal = open(state.path());
@@ -47,7 +57,10 @@ async fn what_was_put_is_read_back_after_reopening() {
 async fn a_team_called_platform_is_not_the_platform() {
     let state = tempfile::tempdir().unwrap();
     let journal = open(state.path());
-    let platform = LaneRecord { lane: LaneId::Platform, ..record("x", "c1") };
+    let platform = LaneRecord {
+        lane: LaneId::Platform,
+        ..record("x", "c1")
+    };
     journal.put_lane(&platform).await.unwrap();
     journal.put_lane(&record("platform", "c1")).await.unwrap();
     assert_eq!(journal.load().await.unwrap().1.len(), 2);
@@ -61,7 +74,12 @@ async fn many_writers_at_once_all_become_durable() {
         let writers: Vec<_> = (0..64)
             .map(|number| {
                 let journal = journal.clone();
-                tokio::spawn(async move { journal.put_lane(&record(&format!("t{number}"), "c1")).await.unwrap() })
+                tokio::spawn(async move {
+                    journal
+                        .put_lane(&record(&format!("t{number}"), "c1"))
+                        .await
+                        .unwrap()
+                })
             })
             .collect();
         for writer in writers {
@@ -121,13 +139,18 @@ async fn a_damaged_journal_is_moved_aside_and_begun_anew() {
     {
         let journal = open(state.path());
         for number in 0..200 {
-            journal.put_lane(&record(&format!("t{number}"), "c1")).await.unwrap();
+            journal
+                .put_lane(&record(&format!("t{number}"), "c1"))
+                .await
+                .unwrap();
         }
     }
     let log = state.path().join("journal/db");
     let mut bytes = std::fs::read(&log).unwrap();
     let start = bytes.len() / 8;
-    bytes[start..start + 4096].iter_mut().for_each(|byte| *byte ^= 0xff);
+    bytes[start..start + 4096]
+        .iter_mut()
+        .for_each(|byte| *byte ^= 0xff);
     std::fs::write(&log, bytes).unwrap();
 
     let opened = SledJournal::open(state.path()).unwrap();
@@ -179,5 +202,8 @@ fn a_state_folder_that_is_a_file_is_a_clear_error() {
     let file = state.path().join("state");
     std::fs::write(&file, b"").unwrap();
     let error = SledJournal::open(&file).unwrap_err();
-    assert!(error.to_string().starts_with("failed to make the folder"), "{error}");
+    assert!(
+        error.to_string().starts_with("failed to make the folder"),
+        "{error}"
+    );
 }

@@ -36,23 +36,28 @@ impl Writer {
     pub(super) fn start(database: sled::Db, folder: &Path) -> std::io::Result<Self> {
         let (changes, inbox) = mpsc::channel::<Change>();
         let folder = folder.to_owned();
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            let mut broken: Option<WriteError> = None;
-            while let Ok(first) = inbox.recv() {
-                let mut batch = vec![first];
-                batch.extend(inbox.try_iter());
-                let result = match &broken {
-                    Some(error) => Err(error.clone()),
-                    None => write(&database, &folder, &batch),
-                };
-                broken = result.as_ref().err().cloned();
-                for change in batch {
-                    // Whoever asked may have been stopped meanwhile; the change is durable all the same.
-                    let _ = change.done.send(result.clone());
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || {
+                let mut broken: Option<WriteError> = None;
+                while let Ok(first) = inbox.recv() {
+                    let mut batch = vec![first];
+                    batch.extend(inbox.try_iter());
+                    let result = match &broken {
+                        Some(error) => Err(error.clone()),
+                        None => write(&database, &folder, &batch),
+                    };
+                    broken = result.as_ref().err().cloned();
+                    for change in batch {
+                        // Whoever asked may have been stopped meanwhile; the change is durable all the same.
+                        let _ = change.done.send(result.clone());
+                    }
                 }
-            }
-        })?;
-        Ok(Self { changes: Some(changes), thread: Some(thread) })
+            })?;
+        Ok(Self {
+            changes: Some(changes),
+            thread: Some(thread),
+        })
     }
 
     /// Writes a change. When this returns, it and every change before it are durable.

@@ -233,7 +233,7 @@ async fn what_harbor_has_and_this_lacks_is_501_and_what_nobody_has_404() {
         ("GET", "/api/v2.0/replication/policies"),
         ("GET", "/api/v2.0/projects/library/repositories"),
         ("GET", "/v2/library/app/manifests/latest"),
-        ("GET", "/c/oidc/login"),
+        ("GET", "/c/oidc/callback"),
     ] {
         assert_eq!(admin(&harbor, method, path, None).await.status, 501, "{path}");
     }

@@ -50,13 +50,27 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
     for (file, _) in files {
         if !EMBEDDED.iter().any(|(name, _)| name == file) {
             let names = EMBEDDED.map(|(name, _)| name).join(", ");
-            found.push(fault(file, "nothing carries out a job of this name".to_owned(), format!("the jobs are {names}")));
+            found.push(fault(
+                file,
+                "nothing carries out a job of this name".to_owned(),
+                format!("the jobs are {names}"),
+            ));
         }
     }
     let text = |name: &str| {
         let file = format!("{name}.yaml");
-        let given = files.iter().find(|(given, _)| *given == file).map(|(_, text)| text.as_str());
-        given.or_else(|| EMBEDDED.iter().find(|(embedded, _)| *embedded == file).map(|(_, text)| *text)).unwrap_or_default()
+        let given = files
+            .iter()
+            .find(|(given, _)| *given == file)
+            .map(|(_, text)| text.as_str());
+        given
+            .or_else(|| {
+                EMBEDDED
+                    .iter()
+                    .find(|(embedded, _)| *embedded == file)
+                    .map(|(_, text)| *text)
+            })
+            .unwrap_or_default()
     };
     let configure = read::<JobFile<ConfigureParameters>>(CONFIGURE, text(CONFIGURE), &mut found);
     let provision = read::<JobFile<ProvisionParameters>>(PROVISION, text(PROVISION), &mut found);
@@ -79,9 +93,11 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
     let repair = repair.map(|job| with_faults(REPAIR, &mut found, |faults| repair_job(&job, now, faults)));
 
     match (configure, provision, repair) {
-        (Some((configure, Some(platform_rules), first)), Some((provision, Some(team_rules), second)), Some(Some(third)))
-            if found.is_empty() =>
-        {
+        (
+            Some((configure, Some(platform_rules), first)),
+            Some((provision, Some(team_rules), second)),
+            Some(Some(third)),
+        ) if found.is_empty() => {
             let (repair, third) = third;
             Ok(JobDeclarations {
                 configure,
@@ -97,12 +113,21 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
 }
 
 fn fault(file: &str, message: String, hint: String) -> JobFault {
-    JobFault { file: file.to_owned(), line: 1, column: 1, message, hint }
+    JobFault {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        message,
+        hint,
+    }
 }
 
 fn with_faults<T>(job: &str, found: &mut Vec<JobFault>, check: impl FnOnce(&mut Faults<'_>) -> T) -> T {
     let file = format!("{job}.yaml");
-    let mut faults = Faults { file: &file, found: Vec::new() };
+    let mut faults = Faults {
+        file: &file,
+        found: Vec::new(),
+    };
     let checked = check(&mut faults);
     found.append(&mut faults.found);
     checked
@@ -121,7 +146,11 @@ fn read<T: DeserializeOwned>(job: &str, text: &str, found: &mut Vec<JobFault>) -
 
 fn check_name(name: &Spanned<String>, wanted: &str, faults: &mut Faults<'_>) {
     if name.value != wanted {
-        faults.at(name, format!("the job is called {:?}", name.value), format!("in this file it is {wanted}"));
+        faults.at(
+            name,
+            format!("the job is called {:?}", name.value),
+            format!("in this file it is {wanted}"),
+        );
     }
 }
 
@@ -132,20 +161,34 @@ fn summary<P>(job: &JobFile<P>, name: &str, now: DateTime<Utc>, faults: &mut Fau
         description: job.description.clone(),
         on_commit: job.triggers.commit,
         schedule: schedule(&job.triggers, now, faults),
-        does: job.steps.iter().map(|step| step.operation.value.to_string()).collect(),
+        does: job
+            .steps
+            .iter()
+            .map(|step| step.operation.value.to_string())
+            .collect(),
     }
 }
 
 fn schedule(triggers: &Triggers, now: DateTime<Utc>, faults: &mut Faults<'_>) -> Option<Schedule> {
     let text = triggers.schedule.as_ref()?;
-    Schedule::parse(&text.value, now).map_err(|error| faults.at(text, error.message, error.hint)).ok()
+    Schedule::parse(&text.value, now)
+        .map_err(|error| faults.at(text, error.message, error.hint))
+        .ok()
 }
 
-fn repair_job(job: &RepairFile, now: DateTime<Utc>, faults: &mut Faults<'_>) -> Option<(Schedule, JobSummary)> {
+fn repair_job(
+    job: &RepairFile,
+    now: DateTime<Utc>,
+    faults: &mut Faults<'_>,
+) -> Option<(Schedule, JobSummary)> {
     check_name(&job.name, REPAIR, faults);
     let schedule = schedule(&job.triggers, now, faults);
     if job.triggers.schedule.is_none() {
-        faults.at(&job.name, "the job has no schedule", "give triggers: {schedule: \"*/30 * * * *\"}");
+        faults.at(
+            &job.name,
+            "the job has no schedule",
+            "give triggers: {schedule: \"*/30 * * * *\"}",
+        );
     }
     for repaired in &job.repairs {
         if ![CONFIGURE, PROVISION].contains(&repaired.value.as_str()) {
@@ -153,7 +196,11 @@ fn repair_job(job: &RepairFile, now: DateTime<Utc>, faults: &mut Faults<'_>) -> 
             faults.at(repaired, message, format!("{CONFIGURE} and {PROVISION} are"));
         }
     }
-    let does = job.repairs.iter().map(|repaired| repaired.value.clone()).collect();
+    let does = job
+        .repairs
+        .iter()
+        .map(|repaired| repaired.value.clone())
+        .collect();
     let schedule = schedule?;
     let summary = JobSummary {
         name: job.name.value.clone(),
@@ -167,7 +214,11 @@ fn repair_job(job: &RepairFile, now: DateTime<Utc>, faults: &mut Faults<'_>) -> 
 
 fn rules<P>(job: &JobFile<P>, scope: Scope, faults: &mut Faults<'_>) -> Option<Rules> {
     if job.scope.value != scope {
-        faults.at(&job.scope, "this job has another scope", format!("write {}", if scope == Scope::Team { "team" } else { "platform" }));
+        faults.at(
+            &job.scope,
+            "this job has another scope",
+            format!("write {}", if scope == Scope::Team { "team" } else { "platform" }),
+        );
     }
     let retry = retry(&job.retry, faults);
     let timeout = duration(&job.timeout, faults);
@@ -175,9 +226,18 @@ fn rules<P>(job: &JobFile<P>, scope: Scope, faults: &mut Faults<'_>) -> Option<R
     let steps = job
         .steps
         .iter()
-        .map(|step| (step.operation.value, step.needs.iter().map(|need| need.value).collect()))
+        .map(|step| {
+            (
+                step.operation.value,
+                step.needs.iter().map(|need| need.value).collect(),
+            )
+        })
         .collect();
-    Some(Rules { steps, retry: retry?, timeout: timeout? })
+    Some(Rules {
+        steps,
+        retry: retry?,
+        timeout: timeout?,
+    })
 }
 
 /// Each operation once, of the job's scope, and needing only what comes before it: so nothing needs itself.
@@ -186,18 +246,30 @@ fn steps(steps: &[Step], scope: Scope, faults: &mut Faults<'_>) {
     for step in steps {
         let operation = step.operation.value;
         if PLATFORM_OPERATIONS.contains(&operation) != (scope == Scope::Platform) {
-            faults.at(&step.operation, format!("{operation} is not for this job's scope"), "");
+            faults.at(
+                &step.operation,
+                format!("{operation} is not for this job's scope"),
+                "",
+            );
         }
         for need in &step.needs {
             if need.value == operation {
                 faults.at(need, format!("{operation} needs itself"), "take it out of needs");
             } else if !before.contains(&need.value) {
                 let hint = "a step needs only steps that come before it in the same file";
-                faults.at(need, format!("{operation} needs {}, which does not come before it", need.value), hint);
+                faults.at(
+                    need,
+                    format!("{operation} needs {}, which does not come before it", need.value),
+                    hint,
+                );
             }
         }
         if !before.insert(operation) {
-            faults.at(&step.operation, format!("{operation} comes twice"), "keep one of the two");
+            faults.at(
+                &step.operation,
+                format!("{operation} comes twice"),
+                "keep one of the two",
+            );
         }
     }
 }
@@ -205,7 +277,11 @@ fn steps(steps: &[Step], scope: Scope, faults: &mut Faults<'_>) {
 fn retry(retry: &Retry, faults: &mut Faults<'_>) -> Option<RetryPolicy> {
     let (first, max) = (duration(&retry.first, faults), duration(&retry.max, faults));
     if !(1.0..=100.0).contains(&retry.factor.value) {
-        faults.at(&retry.factor, format!("the factor is {}", retry.factor.value), "from 1 to 100");
+        faults.at(
+            &retry.factor,
+            format!("the factor is {}", retry.factor.value),
+            "from 1 to 100",
+        );
     }
     if retry.attempts.value == 0 {
         faults.at(&retry.attempts, "there are no attempts", "at least 1");
@@ -214,14 +290,23 @@ fn retry(retry: &Retry, faults: &mut Faults<'_>) -> Option<RetryPolicy> {
     if max < first {
         faults.at(&retry.max, "max is shorter than first", "give at least as long");
     }
-    Some(RetryPolicy { first, factor: retry.factor.value, max, attempts: retry.attempts.value })
+    Some(RetryPolicy {
+        first,
+        factor: retry.factor.value,
+        max,
+        attempts: retry.attempts.value,
+    })
 }
 
 fn duration(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Duration> {
     match humantime::parse_duration(&text.value) {
         Ok(duration) if !duration.is_zero() => Some(duration),
         _ => {
-            faults.at(text, format!("{:?} is no duration", text.value), "write it like 30s, 5m or 1h30m");
+            faults.at(
+                text,
+                format!("{:?} is no duration", text.value),
+                "write it like 30s, 5m or 1h30m",
+            );
             None
         }
     }
@@ -231,11 +316,19 @@ fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>
     let mut configuration = std::collections::BTreeMap::new();
     for (key, value) in parameters.configuration {
         if key == "oidc_client_secret" || key.ends_with("password") {
-            faults.at(&value, format!("{key} is a secret"), "secrets come from files: see oidc-client-secret-file");
+            faults.at(
+                &value,
+                format!("{key} is a secret"),
+                "secrets come from files: see oidc-client-secret-file",
+            );
         }
         let setting = match value.value.as_str() {
-            Some(text) => template(&Spanned::new(text.to_owned(), value.referenced, value.defined), &PlatformInputs::NAMES, faults)
-                .map(Setting::Filled),
+            Some(text) => template(
+                &Spanned::new(text.to_owned(), value.referenced, value.defined),
+                &PlatformInputs::NAMES,
+                faults,
+            )
+            .map(Setting::Filled),
             None => Some(Setting::Fixed(value.value)),
         };
         configuration.extend(setting.map(|setting| (key, setting)));
@@ -245,7 +338,11 @@ fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>
         .iter()
         .filter_map(|group| named(GroupName::new(group.value.clone()), group, faults))
         .collect();
-    Configure { configuration, robot_prefix: parameters.robot_name_prefix, shared_groups }
+    Configure {
+        configuration,
+        robot_prefix: parameters.robot_name_prefix,
+        shared_groups,
+    }
 }
 
 fn provision_parameters(parameters: ProvisionParameters, faults: &mut Faults<'_>) -> Provision {
@@ -254,54 +351,105 @@ fn provision_parameters(parameters: ProvisionParameters, faults: &mut Faults<'_>
     let mut secrets: Vec<DesiredSecret> = Vec::new();
     for robot in &parameters.robots {
         let template = team_template::<RobotName>(&robot.name, faults);
-        if template.as_ref().is_some_and(|template| !template.placeholders().any(|name| name == TEAM)) {
-            faults.at(&robot.name, "every team would have the same robot", "put {team} into its name");
+        if template
+            .as_ref()
+            .is_some_and(|template| !template.placeholders().any(|name| name == TEAM))
+        {
+            faults.at(
+                &robot.name,
+                "every team would have the same robot",
+                "put {team} into its name",
+            );
         }
         if !names.insert(robot.name.value.clone()) {
-            faults.at(&robot.name, format!("the robot {:?} comes twice", robot.name.value), "keep one of the two");
+            faults.at(
+                &robot.name,
+                format!("the robot {:?} comes twice", robot.name.value),
+                "keep one of the two",
+            );
         }
         if robot.access.is_empty() {
-            faults.at(&robot.name, "the robot may do nothing", "give it access, such as repository:pull");
+            faults.at(
+                &robot.name,
+                "the robot may do nothing",
+                "give it access, such as repository:pull",
+            );
         }
         if robot.secrets.is_empty() {
-            faults.at(&robot.name, "no Secret carries the robot's login", "give secrets: Harbor tells a robot's secret only once");
+            faults.at(
+                &robot.name,
+                "no Secret carries the robot's login",
+                "give secrets: Harbor tells a robot's secret only once",
+            );
         }
         let access = robot.access.iter().filter_map(|access| {
-            access.value.clone().try_into().map_err(|message: String| faults.at(access, message, "")).ok()
+            access
+                .value
+                .clone()
+                .try_into()
+                .map_err(|message: String| faults.at(access, message, ""))
+                .ok()
         });
         let access = access.collect();
         let mut own = Vec::new();
         for secret in &robot.secrets {
-            let Some(desired) = secret_of(secret, faults) else { continue };
+            let Some(desired) = secret_of(secret, faults) else {
+                continue;
+            };
             if secrets.iter().any(|other| other.name == desired.name) {
-                faults.at(&secret.name, format!("the Secret {} comes twice", desired.name), "a Secret carries one robot's login");
+                faults.at(
+                    &secret.name,
+                    format!("the Secret {} comes twice", desired.name),
+                    "a Secret carries one robot's login",
+                );
             }
             secrets.push(desired.clone());
             own.push(desired);
         }
         let lifetime = lifetime(&robot.expires, faults);
         if let (Some(name), Some(lifetime)) = (template, lifetime) {
-            robots.push(Robot { name, access, lifetime, secrets: own });
+            robots.push(Robot {
+                name,
+                access,
+                lifetime,
+                secrets: own,
+            });
         }
     }
     let mut groups = BTreeSet::new();
     let members = parameters.members.iter().filter_map(|member| {
         if !groups.insert(member.group.value.clone()) {
-            faults.at(&member.group, format!("the group {:?} comes twice", member.group.value), "a group has one role");
+            faults.at(
+                &member.group,
+                format!("the group {:?} comes twice", member.group.value),
+                "a group has one role",
+            );
         }
         Some((team_template::<GroupName>(&member.group, faults)?, member.role))
     });
     let members = members.collect();
     let storage_quota = parameters.project.storage_quota.as_ref().and_then(|quota| {
-        StorageQuota::parse(&quota.value).map_err(|hint| faults.at(quota, format!("{:?} is no quota", quota.value), hint)).ok()
+        StorageQuota::parse(&quota.value)
+            .map_err(|hint| faults.at(quota, format!("{:?} is no quota", quota.value), hint))
+            .ok()
     });
     let service_accounts = parameters.service_accounts.iter().filter_map(|account| {
         let name = named(account.name.value.parse(), &account.name, faults)?;
-        let pull_secrets = account.pull_secrets.iter().filter_map(|secret| pull_secret(secret, &secrets, faults)).collect();
+        let pull_secrets = account
+            .pull_secrets
+            .iter()
+            .filter_map(|secret| pull_secret(secret, &secrets, faults))
+            .collect();
         Some(DesiredServiceAccount { name, pull_secrets })
     });
     let service_accounts = service_accounts.collect();
-    Provision { metadata: parameters.project.metadata, storage_quota, members, robots, service_accounts }
+    Provision {
+        metadata: parameters.project.metadata,
+        storage_quota,
+        members,
+        robots,
+        service_accounts,
+    }
 }
 
 fn pull_secret(
@@ -311,11 +459,19 @@ fn pull_secret(
 ) -> Option<crate::values::names::SecretName> {
     match published.iter().find(|other| other.name.as_str() == secret.value) {
         None => {
-            faults.at(secret, format!("no robot publishes the Secret {:?}", secret.value), "name one of the robots' Secrets");
+            faults.at(
+                secret,
+                format!("no robot publishes the Secret {:?}", secret.value),
+                "name one of the robots' Secrets",
+            );
             None
         }
         Some(other) if other.form != SecretForm::DockerConfigJson => {
-            faults.at(secret, format!("pods can't pull with the Secret {:?}", secret.value), "its form has to be dockerconfigjson");
+            faults.at(
+                secret,
+                format!("pods can't pull with the Secret {:?}", secret.value),
+                "its form has to be dockerconfigjson",
+            );
             None
         }
         Some(other) => Some(other.name.clone()),
@@ -326,20 +482,37 @@ fn secret_of(secret: &Secret, faults: &mut Faults<'_>) -> Option<DesiredSecret> 
     let form = match (secret.form, &secret.key) {
         (Form::DockerConfigJson, None) => SecretForm::DockerConfigJson,
         (Form::DockerConfigJson, Some(key)) => {
-            faults.at(key, "a dockerconfigjson Secret has a key of its own", "take the key out");
+            faults.at(
+                key,
+                "a dockerconfigjson Secret has a key of its own",
+                "take the key out",
+            );
             return None;
         }
-        (Form::Opaque, Some(key)) if is_data_key(&key.value) => SecretForm::Opaque { key: key.value.clone() },
+        (Form::Opaque, Some(key)) if is_data_key(&key.value) => SecretForm::Opaque {
+            key: key.value.clone(),
+        },
         (Form::Opaque, Some(key)) => {
-            faults.at(key, format!("{:?} is no key of a Secret", key.value), "letters, digits, '-', '_' and '.'");
+            faults.at(
+                key,
+                format!("{:?} is no key of a Secret", key.value),
+                "letters, digits, '-', '_' and '.'",
+            );
             return None;
         }
         (Form::Opaque, None) => {
-            faults.at(&secret.name, "an opaque Secret needs a key", "give key: config.json");
+            faults.at(
+                &secret.name,
+                "an opaque Secret needs a key",
+                "give key: config.json",
+            );
             return None;
         }
     };
-    Some(DesiredSecret { name: named(secret.name.value.parse(), &secret.name, faults)?, form })
+    Some(DesiredSecret {
+        name: named(secret.name.value.parse(), &secret.name, faults)?,
+        form,
+    })
 }
 
 fn is_data_key(key: &str) -> bool {
@@ -348,12 +521,20 @@ fn is_data_key(key: &str) -> bool {
 }
 
 fn lifetime(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<RobotLifetime> {
-    let days = text.value.strip_suffix('d').and_then(|days| days.parse().ok()).filter(|days| *days > 0);
+    let days = text
+        .value
+        .strip_suffix('d')
+        .and_then(|days| days.parse().ok())
+        .filter(|days| *days > 0);
     match days {
         _ if text.value == "never" => Some(RobotLifetime::Never),
         Some(days) => Some(RobotLifetime::Days(days)),
         None => {
-            faults.at(text, format!("{:?} is no lifetime", text.value), "write never, or days such as 90d");
+            faults.at(
+                text,
+                format!("{:?} is no lifetime", text.value),
+                "write never, or days such as 90d",
+            );
             None
         }
     }
@@ -362,14 +543,21 @@ fn lifetime(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<RobotLife
 fn template(text: &Spanned<String>, known: &[&str], faults: &mut Faults<'_>) -> Option<Template> {
     Template::parse(&text.value, known)
         .map_err(|error| {
-            let known = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
+            let known = known
+                .iter()
+                .map(|name| format!("{{{name}}}"))
+                .collect::<Vec<_>>()
+                .join(", ");
             faults.at(text, error.to_string(), format!("there is {known}"));
         })
         .ok()
 }
 
 /// A template that makes a good name of the shortest and of the longest team id, and so of all between.
-fn team_template<N: std::str::FromStr<Err = NameError>>(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Template> {
+fn team_template<N: std::str::FromStr<Err = NameError>>(
+    text: &Spanned<String>,
+    faults: &mut Faults<'_>,
+) -> Option<Template> {
     let template = template(text, &[TEAM], faults)?;
     for id in ["a".to_owned(), "x".repeat(58)] {
         let Ok(team) = TeamId::new(id) else { continue };
