@@ -1,5 +1,6 @@
 //! `harborage rehearse`: the whole flow with no server at all.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -137,7 +138,7 @@ impl Audience for Show {
                 self.print(&text);
             }
             None => {
-                self.print("the plan could not be made in this weather; it is made again, team by team\n")
+                self.print("the plan could not be made in this weather; it is made again, team by team\n");
             }
         }
     }
@@ -175,9 +176,9 @@ fn show_calls(calls: &Calls) -> String {
     let mut text = format!("{}\n", table.trim_fmt());
     for counts in [&calls.harbor, &calls.kubernetes] {
         for (route, number) in &counts.by_route {
-            text.push_str(&format!("  {number:>6}  {route}\n"));
+            let _ = writeln!(text, "  {number:>6}  {route}");
         }
     }
-    text.push_str(&format!("  in {:.2} s\n", calls.seconds));
+    let _ = writeln!(text, "  in {:.2} s", calls.seconds);
     text
 }

@@ -1,5 +1,6 @@
 //! `harborage status`: where every team stands.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -80,7 +81,7 @@ pub(super) fn show_outcome(report: &PassReport, colour: bool) -> String {
         Outcome::Failed => "failed: trying again may help",
         Outcome::Parked => "parked: a person has to do something",
     };
-    text.push_str(&format!("{} {ending}\n", report.revision.short()));
+    let _ = writeln!(text, "{} {ending}", report.revision.short());
     text
 }
 
@@ -118,11 +119,12 @@ fn show(report: &StatusReport, running: bool, detailed: bool, now: DateTime<Utc>
             text.push_str(&format_problem(problem));
         }
         for converged in report.lanes.iter().filter_map(|lane| lane.converged.as_ref()) {
-            text.push_str(&format!(
-                "last ready at {} with commit {}\n",
+            let _ = writeln!(
+                text,
+                "last ready at {} with commit {}",
                 converged.at.format("%Y-%m-%d %H:%M:%S UTC"),
                 converged.revision.short()
-            ));
+            );
         }
     }
     text
@@ -163,9 +165,9 @@ fn headline(daemon: &DaemonRecord, running: bool) -> String {
     };
     let mut text = format!("{who}, {commit}\n");
     if let Some((revision, faults)) = &daemon.refused {
-        text.push_str(&format!("the newest commit {} is refused:\n", revision.short()));
+        let _ = writeln!(text, "the newest commit {} is refused:", revision.short());
         for fault in faults {
-            text.push_str(&format!("  {fault}\n"));
+            let _ = writeln!(text, "  {fault}");
         }
     }
     text

@@ -71,7 +71,7 @@ pub async fn preview(
                     let proof = harbor.prove_login(&desired.project.name, &wanted.login).await?;
                     observed.proofs.insert(wanted.secret, proof);
                 }
-                Ok(plan::plan_team(&desired, &observed, &options))
+                Ok(plan::plan_team(&desired, &observed, options))
             }
         })
         .buffered(TEAMS_AT_ONCE);

@@ -231,11 +231,7 @@ impl Stage {
             fail_rate: options.fail_rate,
             seed: options.seed,
         };
-        let saved = options
-            .from
-            .as_ref()
-            .map(|path| SavedState::read(path))
-            .transpose()?;
+        let saved = options.from.as_ref().map(SavedState::read).transpose()?;
         let (harbor_state, kubernetes_state, password) = match saved {
             Some(saved) => (
                 Some(saved.harbor),

@@ -172,7 +172,7 @@ impl Service {
         match reading.intent {
             // What teams have stays, as when they are removed.
             None => {
-                tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done")
+                tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done");
             }
             Some(intent) => {
                 self.intent = Some(intent.clone());

@@ -257,7 +257,12 @@ pub fn read_jobs(folder: Option<&Path>) -> Result<JobDeclarations, SourceError> 
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".yaml") && !name.starts_with('.') {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+                && !name.starts_with('.')
+            {
                 files.push((name, std::fs::read_to_string(entry.path()).map_err(failed)?));
             }
         }

@@ -43,7 +43,7 @@ impl TeamPlan {
 
 /// Plans one team.
 #[must_use]
-pub fn plan_team(desired: &DesiredTeam, observed: &ObservedTeam, options: &PlanOptions) -> TeamPlan {
+pub fn plan_team(desired: &DesiredTeam, observed: &ObservedTeam, options: PlanOptions) -> TeamPlan {
     let mut steps = Vec::new();
     let mut settles = true;
     let secrets_writable = namespace(desired, observed.cluster.as_ref(), options, &mut steps);
@@ -84,7 +84,7 @@ pub fn plan_team(desired: &DesiredTeam, observed: &ObservedTeam, options: &PlanO
 fn namespace(
     desired: &DesiredTeam,
     cluster: Option<&ObservedCluster>,
-    options: &PlanOptions,
+    options: PlanOptions,
     steps: &mut Vec<Step>,
 ) -> Result<(), &'static str> {
     let object = format!("namespace {}", desired.namespace);

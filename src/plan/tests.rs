@@ -161,7 +161,7 @@ fn with_secret(secret: Option<ObservedSecret>) -> ObservedTeam {
 }
 
 fn plan(observed: &ObservedTeam) -> TeamPlan {
-    plan_team(&desired(), observed, &PlanOptions::default())
+    plan_team(&desired(), observed, PlanOptions::default())
 }
 
 fn step<'a>(plan: &'a TeamPlan, object: &str) -> &'a Step {
@@ -241,7 +241,7 @@ fn a_quota_is_set_only_where_one_is_declared() {
     assert!(plan(&observed).is_converged());
     let mut declared = desired();
     declared.project.storage_quota = Some(StorageQuota::Bytes(7));
-    let plan = plan_team(&declared, &observed, &PlanOptions::default());
+    let plan = plan_team(&declared, &observed, PlanOptions::default());
     let wanted = Action::SetQuota {
         quota_id: 9,
         quota: StorageQuota::Bytes(7),
@@ -310,7 +310,7 @@ fn each_difference_of_a_robot_is_named_and_repaired() {
         assert!(plan.settles());
     }
     let old = plan(&with_robot(|robot| {
-        (robot.editable, robot.duration) = (false, 30)
+        (robot.editable, robot.duration) = (false, 30);
     }));
     assert_eq!(step(&old, "robot team-demo-pull").verdict, Verdict::Report);
 }
@@ -460,7 +460,7 @@ fn a_second_secret_gets_the_login_that_works() {
             key: "config.json".to_owned(),
         },
     });
-    let plan = plan_team(&declared, &healthy(), &PlanOptions::default());
+    let plan = plan_team(&declared, &healthy(), PlanOptions::default());
     let wanted = Action::PublishCredential {
         robot: "team-demo-pull".parse().unwrap(),
         robot_id: 7,
@@ -482,7 +482,7 @@ fn without_a_namespace_no_robot_is_made_but_the_project_is() {
     let creating = plan_team(
         &desired(),
         &observed,
-        &PlanOptions {
+        PlanOptions {
             create_namespaces: true,
         },
     );

@@ -51,7 +51,7 @@ impl Lane {
             let mut observed = seen.observed;
             self.prove_logins(desired, &mut observed, &mut failure).await;
 
-            let plan = plan::plan_team(desired, &observed, &self.shared.plan_options);
+            let plan = plan::plan_team(desired, &observed, self.shared.plan_options);
             let context = Context {
                 desired,
                 observed: &observed,

@@ -432,6 +432,9 @@ async fn an_existing_platform_is_adopted_without_a_changed_credential() {
     assert!(writes.iter().all(|call| call.starts_with("apply Secret")));
 }
 
+/// Something that happens to the servers behind our back.
+type Drift = fn(&Fake);
+
 #[tokio::test(start_paused = true)]
 async fn drift_is_repaired_and_only_what_drifted() {
     let servers = Fake::with_namespaces(&["demo"]);
@@ -443,7 +446,6 @@ async fn drift_is_repaired_and_only_what_drifted() {
         Reach::Everything,
     )
     .await;
-    type Drift = fn(&Fake);
     let drifts: [(Drift, &[&str]); 3] = [
         (
             |servers| servers.delete_secret("demo", "harbor-pullsecret"),

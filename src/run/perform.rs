@@ -164,17 +164,17 @@ impl Performer {
         context: &Context<'_>,
         publication: &Publication<'_>,
         secrets: impl Iterator<Item = &'a DesiredSecret>,
-        former: Former,
+        standing: Former,
     ) -> Result<(), TargetError> {
         let desired = context.desired;
         for secret in secrets {
-            let observed = context
+            let former = context
                 .observed
                 .cluster
                 .as_ref()
                 .and_then(|side| side.secrets.get(&secret.name));
-            let content = observed
-                .and_then(|observed| observed.content.as_ref()?.as_ref().ok().cloned())
+            let content = former
+                .and_then(|held| held.content.as_ref()?.as_ref().ok().cloned())
                 .unwrap_or_else(DockerConfig::empty)
                 .with_login(&desired.registry_host, publication.login);
             let digest = content
@@ -189,7 +189,7 @@ impl Performer {
                     login_digest: digest.unwrap_or_else(|| UNPROVEN.to_owned()),
                 },
             };
-            let former = observed.filter(|_| former == Former::AsObserved);
+            let former = former.filter(|_| standing == Former::AsObserved);
             self.cluster
                 .apply_secret(&desired.namespace, secret, &content, &provenance, former)
                 .await?;

@@ -157,5 +157,4 @@ mod tests {
         assert_eq!(whole("{team}-"), None);
         assert_eq!(whole("team"), None);
     }
-
 }

@@ -52,17 +52,17 @@ pub(crate) fn end_state(stage: &Stage, teams: &[&str], host: &str) -> String {
             let kind = stage
                 .kubernetes
                 .look(|state| state.secret_type(&namespace, secret));
-            let label = stage.kubernetes.look(|state| {
+            let marked = stage.kubernetes.look(|state| {
                 state.metadata(Kind::Secret, &namespace, secret, "labels", "harborage.dev/team")
             });
-            let login = login(stage, team, secret, key, host);
-            let works = login
+            let held = login(stage, team, secret, key, host);
+            let works = held
                 .as_ref()
                 .is_some_and(|(user, password)| stage.harbor.authenticates(user, password));
-            let user = login.map(|(user, _)| user);
+            let user = held.map(|(user, _)| user);
             writeln!(
                 text,
-                "  Secret {secret} {kind:?} {label:?} {user:?} works: {works}"
+                "  Secret {secret} {kind:?} {marked:?} {user:?} works: {works}"
             )
             .unwrap();
         }

@@ -69,6 +69,9 @@ async fn a_plan_writes_nothing_and_says_what_would_be() {
     );
 }
 
+/// Something that happens to the servers behind our back.
+type Drift<'a> = Box<dyn Fn() + 'a>;
+
 /// What Otomi's own operator leaves: robots whose secret it chose, Secrets without a mark, and both Secrets
 /// among the pull secrets of the service account.
 async fn provisioned_by_otomi(repository: &ValuesRepository, team: &str) -> Stage {
@@ -145,6 +148,7 @@ async fn a_hundred_teams_at_once_cost_few_reads() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of drifts")]
 async fn whatever_drifted_is_repaired() {
     let repository = ValuesRepository::with_teams(&["blue"]);
     let stage = Stage::with_namespaces(&["blue"]).await;
@@ -152,7 +156,6 @@ async fn whatever_drifted_is_repaired() {
     run(harborage("apply", &repository, &stage, &folder)).await;
     let (harbor, kubernetes) = (&stage.harbor, &stage.kubernetes);
     let robot = |name: &str| harbor.look(|state| state.robot_called(&format!("otomi-{name}")).unwrap().id);
-    type Drift<'a> = Box<dyn Fn() + 'a>;
     let foreign = r#"{"auths":{"docker.io":{"username":"somebody","password":"else"}}}"#;
     let kind = "kubernetes.io/dockerconfigjson";
     let put = |kind: &'static str, value: &'static str| -> Drift<'_> {
@@ -195,7 +198,7 @@ async fn whatever_drifted_is_repaired() {
             Box::new(|| {
                 let id = robot("team-blue-pull");
                 harbor.alter(|state| {
-                    state.robot_mut(id).unwrap().grants[0].access[0].action = "push".to_owned()
+                    state.robot_mut(id).unwrap().grants[0].access[0].action = "push".to_owned();
                 });
             }),
         ),
@@ -238,7 +241,7 @@ async fn whatever_drifted_is_repaired() {
             Box::new(|| {
                 kubernetes.alter(|state| {
                     state.edit(Kind::ServiceAccount, "team-blue", "default", |account| {
-                        account["imagePullSecrets"] = json!([])
+                        account["imagePullSecrets"] = json!([]);
                     });
                 });
             }),

@@ -73,7 +73,7 @@ async fn calls(repository: &ValuesRepository) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_fails_in_whatever_way_the_next_passes_converge() {
-    let repository = Arc::new(ValuesRepository::with_teams(&[TEAM]));
+    let repository = ValuesRepository::with_teams(&[TEAM]);
     let (of_harbor, of_kubernetes) = calls(&repository).await;
     assert!(
         of_harbor >= 15 && of_kubernetes >= 7,
@@ -86,7 +86,7 @@ async fn whichever_call_fails_in_whatever_way_the_next_passes_converge() {
         .flat_map(|case| Failure::ALL.map(|failure| (case, failure)));
     stream::iter(cases)
         .for_each_concurrent(24, |((on_harbor, number), failure)| {
-            let repository = repository.clone();
+            let repository = &repository;
             async move {
                 let stage = Stage::with_namespaces(&[TEAM]).await;
                 let server = if on_harbor {
@@ -95,14 +95,14 @@ async fn whichever_call_fails_in_whatever_way_the_next_passes_converge() {
                     &*stage.kubernetes
                 };
                 server.inject_nth(number, failure);
-                let mut outcome = apply(&repository, &stage).await;
+                let mut outcome = apply(repository, &stage).await;
                 // A single pass does not wait to be let in again; the next one finds the door open.
                 if outcome != Outcome::Converged {
                     assert!(
                         matches!(failure, Failure::Unauthorized),
                         "{failure:?} at {number}: {outcome:?}"
                     );
-                    outcome = apply(&repository, &stage).await;
+                    outcome = apply(repository, &stage).await;
                 }
                 assert_eq!(
                     outcome,

@@ -156,7 +156,7 @@ async fn a_secret_of_another_type_or_that_is_immutable_is_replaced() {
                 &[(".dockerconfigjson", "{}")],
             );
             state.edit(Kind::Secret, NAMESPACE, "harbor-pullsecret", |held| {
-                held["immutable"] = json!(immutable)
+                held["immutable"] = json!(immutable);
             });
         });
         let blindly = client
@@ -175,7 +175,7 @@ async fn a_secret_of_another_type_or_that_is_immutable_is_replaced() {
                 "harbor-pullsecret",
                 kind,
                 &[(".dockerconfigjson", "{}")],
-            )
+            );
         });
         let late = client
             .apply_secret(
@@ -229,7 +229,7 @@ async fn a_list_of_pull_secrets_that_changed_meanwhile_is_a_conflict() {
         let entry = json!([{"name": name}]);
         stage.kubernetes.alter(|state| {
             state.edit(Kind::ServiceAccount, NAMESPACE, "default", |held| {
-                held["imagePullSecrets"] = entry
+                held["imagePullSecrets"] = entry;
             });
         });
     };
@@ -287,7 +287,7 @@ async fn a_namespace_that_is_being_deleted_is_not_there() {
     let client = stage.cluster_client().await;
     stage.kubernetes.alter(|state| {
         state.edit(Kind::Namespace, "", NAMESPACE, |namespace| {
-            namespace["status"] = json!({"phase": "Terminating"})
+            namespace["status"] = json!({"phase": "Terminating"});
         });
     });
     for extent in [Extent::Single, Extent::Lists] {

@@ -1,6 +1,7 @@
 //! A values repository that a test writes, commit by commit.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -95,7 +96,7 @@ fn settings(team: &str, extra: &BTreeMap<&str, String>) -> String {
         "kind: AplTeamSettingSet\nmetadata:\n  name: {team}\n  labels:\n    apl.io/teamId: {team}\nspec:\n  oidc:\n    groupMapping: group-of-{team}\n"
     );
     for (key, value) in extra {
-        text.push_str(&format!("  {key}: {value}\n"));
+        writeln!(text, "  {key}: {value}").unwrap();
     }
     text
 }

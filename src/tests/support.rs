@@ -1,6 +1,5 @@
 //! Both stand-ins with clients of them, as the tests use them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use harborage::edge::harbor::{HarborClient, HarborSettings};
@@ -72,13 +71,5 @@ impl Stage {
         })
         .await
         .unwrap()
-    }
-
-    /// Clients of both, as the engine takes them.
-    pub(crate) async fn clients(&self) -> (Arc<HarborClient>, Arc<ClusterClient>) {
-        (
-            Arc::new(self.harbor_client()),
-            Arc::new(self.cluster_client().await),
-        )
     }
 }

@@ -27,8 +27,18 @@ struct ErrorEntry {
 }
 
 /// A failed call, by what it was for and what Harbor answered.
-pub(super) fn refused(act: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> TargetError {
-    let Said { code, message, by_harbor } = said(body);
+pub(super) fn refused(
+    act: &str,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: DateTime<Utc>,
+) -> TargetError {
+    let Said {
+        code,
+        message,
+        by_harbor,
+    } = said(body);
     let read_only = status == StatusCode::FORBIDDEN && code == "DENIED" && message.contains("read only");
     let class = match status.as_u16() {
         403 if read_only => ErrorClass::Transient,
@@ -39,7 +49,11 @@ pub(super) fn refused(act: &str, status: StatusCode, headers: &HeaderMap, body: 
         _ if !by_harbor => ErrorClass::Transient,
         _ => ErrorClass::Rejected,
     };
-    let mut message = format!("it answered {}{}{message}", status.as_u16(), if message.is_empty() { "" } else { ", " });
+    let mut message = format!(
+        "it answered {}{}{message}",
+        status.as_u16(),
+        if message.is_empty() { "" } else { ", " }
+    );
     if read_only {
         message.push_str(" (Harbor is in read-only mode: switch it off in its system settings)");
     }
@@ -90,7 +104,11 @@ pub(super) fn strange(act: &str, what: impl Into<String>) -> TargetError {
 
 /// Something that harborage will not do with this Harbor.
 pub(super) fn unfit(act: &str, what: impl Into<String>) -> TargetError {
-    TargetError { class: ErrorClass::Rejected, status: None, ..strange(act, what) }
+    TargetError {
+        class: ErrorClass::Rejected,
+        status: None,
+        ..strange(act, what)
+    }
 }
 
 /// What a refusal says.
@@ -105,7 +123,11 @@ fn said(body: &[u8]) -> Said {
     if let Ok(ErrorBody { errors }) = serde_json::from_slice::<ErrorBody>(body) {
         let code = errors.first().map(|entry| entry.code.clone()).unwrap_or_default();
         let messages: Vec<_> = errors.into_iter().map(|entry| entry.message).collect();
-        return Said { code, message: shorten(&messages.join("; ")), by_harbor: true };
+        return Said {
+            code,
+            message: shorten(&messages.join("; ")),
+            by_harbor: true,
+        };
     }
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
@@ -116,13 +138,19 @@ fn said(body: &[u8]) -> Said {
     } else {
         format!("no answer of Harbor's: {}", shorten(text))
     };
-    Said { code: String::new(), message, by_harbor: false }
+    Said {
+        code: String::new(),
+        message,
+        by_harbor: false,
+    }
 }
 
 /// Whether a page may show the login or the session that it was asked with.
 fn shows_a_request(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["authorization", "basic ", "cookie", "sid="].iter().any(|sign| text.contains(sign))
+    ["authorization", "basic ", "cookie", "sid="]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
 
 /// One line of bounded length.
@@ -149,7 +177,14 @@ mod tests {
     use super::*;
 
     fn class_of(status: u16, body: &str) -> ErrorClass {
-        refused("act", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), Utc::now()).class
+        refused(
+            "act",
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            Utc::now(),
+        )
+        .class
     }
 
     #[test]
@@ -157,7 +192,10 @@ mod tests {
         let conflict = r#"{"errors":[{"code":"UNKNOWN","message":"already exists"}]}"#;
         assert_eq!(class_of(409, conflict), ErrorClass::Conflict);
         assert_eq!(class_of(401, ""), ErrorClass::Auth);
-        assert_eq!(class_of(403, r#"{"errors":[{"code":"FORBIDDEN","message":"no"}]}"#), ErrorClass::Auth);
+        assert_eq!(
+            class_of(403, r#"{"errors":[{"code":"FORBIDDEN","message":"no"}]}"#),
+            ErrorClass::Auth
+        );
         assert_eq!(class_of(429, ""), ErrorClass::Transient);
         assert_eq!(class_of(500, ""), ErrorClass::Transient);
         let refusal = r#"{"errors":[{"code":"PRECONDITION","message":"no"}]}"#;
@@ -182,14 +220,22 @@ mod tests {
     #[test]
     fn a_page_of_a_proxy_is_quoted_and_bounded() {
         let page = format!("<html>{}</html>", "x".repeat(10_000));
-        let error = refused("list robots", StatusCode::BAD_GATEWAY, &HeaderMap::new(), page.as_bytes(), Utc::now());
+        let error = refused(
+            "list robots",
+            StatusCode::BAD_GATEWAY,
+            &HeaderMap::new(),
+            page.as_bytes(),
+            Utc::now(),
+        );
         assert!(error.message.contains("no answer of Harbor's: <html>xxx"));
         assert!(error.message.len() < 300);
     }
 
     #[test]
     fn retry_after_is_read_as_seconds_or_as_a_date() {
-        let now = DateTime::parse_from_rfc3339("2026-11-24T10:00:00Z").unwrap().with_timezone(&Utc);
+        let now = DateTime::parse_from_rfc3339("2026-11-24T10:00:00Z")
+            .unwrap()
+            .with_timezone(&Utc);
         let header = |text: &str| HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
         assert_eq!(retry_after(&header("7"), now), Some(Duration::from_secs(7)));
         let date = header("Tue, 24 Nov 2026 10:01:00 GMT");

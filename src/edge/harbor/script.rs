@@ -29,11 +29,16 @@ impl Seen {
 
     /// Whether a session or a login came along. Sessions are numbered by the script.
     pub(super) fn session(&self) -> Option<&str> {
-        self.header("cookie").split("; ").find_map(|pair| pair.strip_prefix("sid=s"))
+        self.header("cookie")
+            .split("; ")
+            .find_map(|pair| pair.strip_prefix("sid=s"))
     }
 
     pub(super) fn page(&self) -> usize {
-        self.query.split('&').find_map(|pair| pair.strip_prefix("page=")?.parse().ok()).unwrap_or(1)
+        self.query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("page=")?.parse().ok())
+            .unwrap_or(1)
     }
 }
 
@@ -46,26 +51,45 @@ pub(super) struct Say {
     never: bool,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a script says an answer, or nothing of its own")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a script says an answer, or nothing of its own"
+)]
 impl Say {
     pub(super) fn new(status: u16, body: impl Into<String>) -> Option<Self> {
         let headers = vec![("content-type", "application/json".to_owned())];
-        Some(Self { status, headers, body: body.into(), never: false })
+        Some(Self {
+            status,
+            headers,
+            body: body.into(),
+            never: false,
+        })
     }
 
     pub(super) fn page(status: u16, body: impl Into<String>) -> Option<Self> {
         let headers = vec![("content-type", "text/html; charset=utf-8".to_owned())];
-        Some(Self { status, headers, body: body.into(), never: false })
+        Some(Self {
+            status,
+            headers,
+            body: body.into(),
+            never: false,
+        })
     }
 
     /// No answer, ever.
     pub(super) fn nothing() -> Option<Self> {
-        Some(Self { never: true, ..Self::default() })
+        Some(Self {
+            never: true,
+            ..Self::default()
+        })
     }
 
     /// Harbor's own refusal.
     pub(super) fn refusal(status: u16, code: &str, message: &str) -> Option<Self> {
-        Self::new(status, serde_json::json!({"errors": [{"code": code, "message": message}]}).to_string())
+        Self::new(
+            status,
+            serde_json::json!({"errors": [{"code": code, "message": message}]}).to_string(),
+        )
     }
 }
 
@@ -103,7 +127,8 @@ impl Script {
         let (arrive, arrivals) = mpsc::unbounded_channel();
         let kept = log.clone();
         let router = axum::Router::new().fallback(move |request: Request| {
-            let (kept, script, sessions, arrive) = (kept.clone(), script.clone(), sessions.clone(), arrive.clone());
+            let (kept, script, sessions, arrive) =
+                (kept.clone(), script.clone(), sessions.clone(), arrive.clone());
             async move {
                 let seen = see(request).await;
                 kept.lock().unwrap().push(seen.clone());
@@ -121,7 +146,12 @@ impl Script {
             }
         });
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, log, arrivals, task }
+        Self {
+            url,
+            log,
+            arrivals,
+            task,
+        }
     }
 
     pub(super) fn settings(&self) -> HarborSettings {
@@ -143,7 +173,13 @@ impl Script {
 
     /// What came of this call so far.
     pub(super) fn seen(&self, call: &str) -> Vec<Seen> {
-        self.log.lock().unwrap().iter().filter(|seen| seen.call == call).cloned().collect()
+        self.log
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|seen| seen.call == call)
+            .cloned()
+            .collect()
     }
 
     /// How many calls came, whatever they were.
@@ -172,27 +208,50 @@ fn otherwise(seen: &Seen, sessions: &mut u32) -> Say {
     let csrf = seen.header("cookie").contains("_gorilla_csrf");
     let information = r#"{"harbor_version":"v2.15.2-080b0220","read_only":false}"#;
     let say = match (seen.call.as_str(), seen.header("cookie")) {
-        ("GET /api/v2.0/systeminfo", "") => with(Say::new(200, information), "set-cookie", "sid=new; Path=/; HttpOnly"),
+        ("GET /api/v2.0/systeminfo", "") => with(
+            Say::new(200, information),
+            "set-cookie",
+            "sid=new; Path=/; HttpOnly",
+        ),
         ("GET /api/v2.0/systeminfo", _) if !csrf => with(
-            with(Say::new(200, information), "set-cookie", "_gorilla_csrf=c; Path=/; HttpOnly; SameSite=Strict"),
+            with(
+                Say::new(200, information),
+                "set-cookie",
+                "_gorilla_csrf=c; Path=/; HttpOnly; SameSite=Strict",
+            ),
             "x-harbor-csrf-token",
             "first token",
         ),
         ("GET /api/v2.0/systeminfo", _) => Say::new(200, information),
         ("POST /c/login", _) => {
             *sessions += 1;
-            let say = with(Say::new(200, ""), "set-cookie", format!("sid=s{sessions}; Path=/; HttpOnly"));
+            let say = with(
+                Say::new(200, ""),
+                "set-cookie",
+                format!("sid=s{sessions}; Path=/; HttpOnly"),
+            );
             with(say, "x-harbor-csrf-token", "newest token")
         }
         ("GET /api/v2.0/users/current", _) => Say::new(200, r#"{"username":"admin"}"#),
-        ("GET /api/v2.0/robots" | "GET /api/v2.0/projects" | "GET /api/v2.0/quotas", _) => Say::new(200, "[]"),
+        ("GET /api/v2.0/robots" | "GET /api/v2.0/projects" | "GET /api/v2.0/quotas", _) => {
+            Say::new(200, "[]")
+        }
         _ => Say::refusal(404, "NOT_FOUND", "not found"),
     };
     say.unwrap_or_default()
 }
 
 /// A script that says these answers to a call, one after the other, and then nothing of its own.
-pub(super) fn in_turn(call: &'static str, answers: impl IntoIterator<Item = Option<Say>>) -> impl FnMut(&Seen) -> Option<Say> {
+pub(super) fn in_turn(
+    call: &'static str,
+    answers: impl IntoIterator<Item = Option<Say>>,
+) -> impl FnMut(&Seen) -> Option<Say> {
     let mut answers: VecDeque<_> = answers.into_iter().collect();
-    move |seen| if seen.call == call { answers.pop_front().flatten() } else { None }
+    move |seen| {
+        if seen.call == call {
+            answers.pop_front().flatten()
+        } else {
+            None
+        }
+    }
 }

@@ -107,7 +107,12 @@ impl Door {
 }
 
 impl State {
-    async fn enter(&mut self, wire: &Wire, refused: Option<&Pass>, session: bool) -> Result<Pass, TargetError> {
+    async fn enter(
+        &mut self,
+        wire: &Wire,
+        refused: Option<&Pass>,
+        session: bool,
+    ) -> Result<Pass, TargetError> {
         if let Some(gate) = &self.gate
             && Instant::now() < gate.until
         {
@@ -122,7 +127,13 @@ impl State {
         self.pass = None;
         self.sign_ins += 1;
         let number = self.sign_ins;
-        let attempt = async || if session { sign_in(wire, number).await } else { basic(wire, number).await };
+        let attempt = async || {
+            if session {
+                sign_in(wire, number).await
+            } else {
+                basic(wire, number).await
+            }
+        };
         let mut result = attempt().await;
         if matches!(&result, Err(error) if error.status == Some(401)) {
             tokio::time::sleep(wire.lockout).await;
@@ -131,15 +142,26 @@ impl State {
         match result {
             Ok(pass) => {
                 self.gate = None;
-                let lifetime = if matches!(pass, Pass::Basic { .. }) { BASIC_FOR } else { Duration::from_secs(86_400) };
+                let lifetime = if matches!(pass, Pass::Basic { .. }) {
+                    BASIC_FOR
+                } else {
+                    Duration::from_secs(86_400)
+                };
                 self.pass = Some((pass.clone(), Instant::now() + lifetime));
                 Ok(pass)
             }
             Err(mut error) => {
                 if error.class == ErrorClass::Auth {
-                    let backoff = self.gate.as_ref().map_or(GATE_FIRST, |gate| (gate.backoff * 2).min(GATE_LONGEST));
+                    let backoff = self
+                        .gate
+                        .as_ref()
+                        .map_or(GATE_FIRST, |gate| (gate.backoff * 2).min(GATE_LONGEST));
                     error.retry_after = Some(backoff);
-                    self.gate = Some(Gate { until: Instant::now() + backoff, backoff, why: error.message.clone() });
+                    self.gate = Some(Gate {
+                        until: Instant::now() + backoff,
+                        backoff,
+                        why: error.message.clone(),
+                    });
                 }
                 Err(error)
             }
@@ -169,11 +191,18 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
     };
     let first = get(None).send().await.map_err(|error| unanswered(ACT, error))?;
     busy(&first)?;
-    let Some(sid) = cookie(first.headers(), "sid") else { return basic(wire, number).await };
-    let second = get(Some(&sid)).send().await.map_err(|error| unanswered(ACT, error))?;
+    let Some(sid) = cookie(first.headers(), "sid") else {
+        return basic(wire, number).await;
+    };
+    let second = get(Some(&sid))
+        .send()
+        .await
+        .map_err(|error| unanswered(ACT, error))?;
     busy(&second)?;
-    let (Some(csrf), Some(token)) = (cookie(second.headers(), "_gorilla_csrf"), second.headers().get(CSRF).cloned())
-    else {
+    let (Some(csrf), Some(token)) = (
+        cookie(second.headers(), "_gorilla_csrf"),
+        second.headers().get(CSRF).cloned(),
+    ) else {
         return basic(wire, number).await;
     };
     let login = wire
@@ -182,7 +211,10 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         .header(CSRF, token.clone())
         .header(ORIGIN, wire.origin())
         .header(REFERER, wire.origin())
-        .form(&[("principal", wire.username.as_str()), ("password", wire.password.expose_secret())])
+        .form(&[
+            ("principal", wire.username.as_str()),
+            ("password", wire.password.expose_secret()),
+        ])
         .send()
         .await
         .map_err(|error| unanswered(ACT, error))?;
@@ -195,7 +227,11 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
                 return basic(wire, number).await;
             };
             cookies.set_sensitive(true);
-            Ok(Pass::Session(Arc::new(Session { cookies, token, number })))
+            Ok(Pass::Session(Arc::new(Session {
+                cookies,
+                token,
+                number,
+            })))
         }
         StatusCode::UNAUTHORIZED => Err(wrong_password(wire)),
         _ => basic(wire, number).await,
@@ -228,7 +264,9 @@ async fn basic(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         answer => answer?,
     };
     answer.json::<CurrentUser>(ACT)?;
-    tracing::warn!("Harbor gives no session that lasts; each call signs in with Basic, which costs it far more");
+    tracing::warn!(
+        "Harbor gives no session that lasts; each call signs in with Basic, which costs it far more"
+    );
     Ok(pass)
 }
 
@@ -237,7 +275,10 @@ fn wrong_password(wire: &Wire) -> TargetError {
         target: Target::Harbor,
         act: ACT.to_owned(),
         class: ErrorClass::Auth,
-        message: format!("it refuses the password of {} (harbor-password-file)", wire.username),
+        message: format!(
+            "it refuses the password of {} (harbor-password-file)",
+            wire.username
+        ),
         status: Some(401),
         retry_after: None,
         source: None,

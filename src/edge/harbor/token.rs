@@ -22,7 +22,11 @@ struct Claims {
 impl HarborClient {
     /// Asks the token service with the login's own Basic header, apart from our session. A wrong password
     /// is answered with 200 and an anonymous token, so the token's subject tells.
-    pub(super) async fn prove(&self, project: &ProjectName, login: &Login) -> Result<LoginProof, TargetError> {
+    pub(super) async fn prove(
+        &self,
+        project: &ProjectName,
+        login: &Login,
+    ) -> Result<LoginProof, TargetError> {
         let act = format!("issue a token to {}", login.username);
         let _permit = self.read_permit(&act).await?;
         let request = self
@@ -42,7 +46,11 @@ impl HarborClient {
         };
         let answer: TokenAnswer = answer.json(&act)?;
         let claims = claims(&answer.token).ok_or_else(|| strange(&act, "its token can't be read"))?;
-        Ok(if claims.sub == login.username { LoginProof::Accepted } else { LoginProof::Refused })
+        Ok(if claims.sub == login.username {
+            LoginProof::Accepted
+        } else {
+            LoginProof::Refused
+        })
     }
 }
 

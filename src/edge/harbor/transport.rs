@@ -77,7 +77,10 @@ impl HarborClient {
             return Err(unfit(ACT, "its URL must not hold a login (harbor-url)"));
         }
         if !matches!(base.scheme(), "http" | "https") || base.query().is_some() || base.fragment().is_some() {
-            return Err(unfit(ACT, format!("{base} is no plain http or https URL (harbor-url)")));
+            return Err(unfit(
+                ACT,
+                format!("{base} is no plain http or https URL (harbor-url)"),
+            ));
         }
         let origin = HeaderValue::from_str(&base.origin().ascii_serialization())
             .map_err(|_| unfit(ACT, "its URL can't be sent as a header (harbor-url)"))?;
@@ -90,8 +93,12 @@ impl HarborClient {
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("harborage/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &settings.ca {
-            let certificate = reqwest::Certificate::from_pem(pem)
-                .map_err(|_| unfit(ACT, "its certificate authority is no PEM certificate (harbor-ca-file)"))?;
+            let certificate = reqwest::Certificate::from_pem(pem).map_err(|_| {
+                unfit(
+                    ACT,
+                    "its certificate authority is no PEM certificate (harbor-ca-file)",
+                )
+            })?;
             builder = builder.tls_certs_merge([certificate]);
         }
         let client = builder.build().map_err(|error| TargetError {
@@ -123,7 +130,15 @@ impl HarborClient {
         path: &[&str],
         query: Vec<(&'static str, String)>,
     ) -> Result<Answer, TargetError> {
-        let call = Call { act: act.into(), method: Method::GET, path, query, body: None, secret: None, by_name: true };
+        let call = Call {
+            act: act.into(),
+            method: Method::GET,
+            path,
+            query,
+            body: None,
+            secret: None,
+            by_name: true,
+        };
         self.call(call).await
     }
 
@@ -147,12 +162,21 @@ impl HarborClient {
         body: Value,
         secret: Option<&SecretString>,
     ) -> Result<Answer, TargetError> {
-        let call = Call { act: act.into(), method, path, query: Vec::new(), body: Some(body), secret, by_name: true };
+        let call = Call {
+            act: act.into(),
+            method,
+            path,
+            query: Vec::new(),
+            body: Some(body),
+            secret,
+            by_name: true,
+        };
         if self.read_only.load(Ordering::Relaxed) {
             self.look_again_before(&call.act).await?;
         }
         let result = self.call(call).await;
-        if matches!(&result, Err(error) if error.status == Some(403) && error.class == ErrorClass::Transient) {
+        if matches!(&result, Err(error) if error.status == Some(403) && error.class == ErrorClass::Transient)
+        {
             self.read_only.store(true, Ordering::Relaxed);
         }
         result
@@ -160,7 +184,10 @@ impl HarborClient {
 
     /// A place in the budget of reads, for a read that goes past the door.
     pub(super) async fn read_permit(&self, act: &str) -> Result<SemaphorePermit<'_>, TargetError> {
-        self.reads.acquire().await.map_err(|_| unfit(act, "the client was closed"))
+        self.reads
+            .acquire()
+            .await
+            .map_err(|_| unfit(act, "the client was closed"))
     }
 
     /// Harbor was in read-only mode when it was last asked: it is asked again rather than written to.
@@ -168,15 +195,25 @@ impl HarborClient {
         self.system_information().await?;
         if self.read_only.load(Ordering::Relaxed) {
             let why = "it is in read-only mode: switch it off in its system settings";
-            return Err(TargetError { status: Some(403), ..strange(act, why) });
+            return Err(TargetError {
+                status: Some(403),
+                ..strange(act, why)
+            });
         }
         Ok(())
     }
 
     async fn call(&self, call: Call<'_>) -> Result<Answer, TargetError> {
-        let budget = if call.method == Method::GET { &self.reads } else { &self.writes };
+        let budget = if call.method == Method::GET {
+            &self.reads
+        } else {
+            &self.writes
+        };
         // The semaphores are never closed.
-        let _permit = budget.acquire().await.map_err(|_| unfit(&call.act, "the client was closed"))?;
+        let _permit = budget
+            .acquire()
+            .await
+            .map_err(|_| unfit(&call.act, "the client was closed"))?;
         let pass = self.door.pass(&self.wire).await?;
         let first = self.send(&call, &pass).await;
         if !turned_away(&call, &pass, &first) {
@@ -194,14 +231,24 @@ impl HarborClient {
     }
 
     async fn send(&self, call: &Call<'_>, pass: &Pass) -> Result<Answer, TargetError> {
-        let mut request = self.wire.request(call.method.clone(), self.wire.api(call.path)).query(&call.query);
+        let mut request = self
+            .wire
+            .request(call.method.clone(), self.wire.api(call.path))
+            .query(&call.query);
         if call.by_name && call.path.first() == Some(&"projects") {
             request = request.header("x-is-resource-name", "true");
         }
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        receive(&call.act, pass.put_on(request, &self.wire), call.method.as_str(), call.path, call.secret).await
+        receive(
+            &call.act,
+            pass.put_on(request, &self.wire),
+            call.method.as_str(),
+            call.path,
+            call.secret,
+        )
+        .await
     }
 }
 
@@ -236,18 +283,32 @@ pub(super) async fn receive(
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(act, error))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(strange(act, format!("its answer is larger than {LARGEST_ANSWER} bytes")));
+            return Err(strange(
+                act,
+                format!("its answer is larger than {LARGEST_ANSWER} bytes"),
+            ));
         }
         body.extend_from_slice(&chunk);
     }
     tracing::debug!(
-        http.method = method, http.path = path.join("/"), http.status = status.as_u16(),
+        http.method = method,
+        http.path = path.join("/"),
+        http.status = status.as_u16(),
         duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "Harbor answered {} to {method} {}", status.as_u16(), path.join("/")
+        "Harbor answered {} to {method} {}",
+        status.as_u16(),
+        path.join("/")
     );
     if status.is_redirection() {
-        let what = format!("it answered {}, a redirect to {}: is harbor-url right?", status.as_u16(), target(&headers));
-        return Err(TargetError { status: Some(status.as_u16()), ..strange(act, what) });
+        let what = format!(
+            "it answered {}, a redirect to {}: is harbor-url right?",
+            status.as_u16(),
+            target(&headers)
+        );
+        return Err(TargetError {
+            status: Some(status.as_u16()),
+            ..strange(act, what)
+        });
     }
     if !status.is_success() {
         let body = match secret {
@@ -257,15 +318,23 @@ pub(super) async fn receive(
         return Err(refused(act, status, &headers, &body, chrono::Utc::now()));
     }
     if status != StatusCode::NO_CONTENT && is_page(&headers) {
-        return Err(strange(act, "a web page came back, not Harbor's API: is harbor-url right?"));
+        return Err(strange(
+            act,
+            "a web page came back, not Harbor's API: is harbor-url right?",
+        ));
     }
     Ok(Answer { headers, body })
 }
 
 /// Where a redirect leads, without its query: identity providers put what is nobody's business there.
 fn target(headers: &HeaderMap) -> String {
-    let location = headers.get(reqwest::header::LOCATION).and_then(|location| location.to_str().ok());
-    location.map_or_else(|| "nowhere".to_owned(), |location| shorten(location.split(['?', '#']).next().unwrap_or("")))
+    let location = headers
+        .get(reqwest::header::LOCATION)
+        .and_then(|location| location.to_str().ok());
+    location.map_or_else(
+        || "nowhere".to_owned(),
+        |location| shorten(location.split(['?', '#']).next().unwrap_or("")),
+    )
 }
 
 /// A body without a secret that was sent: a proxy's error page may show what it was given.
@@ -274,11 +343,18 @@ fn without(body: &[u8], secret: &SecretString) -> Vec<u8> {
     let written = Value::from(secret).to_string();
     let escaped = written.trim_matches('"');
     let text = String::from_utf8_lossy(body);
-    if secret.is_empty() { body.to_vec() } else { text.replace(escaped, "***").replace(secret, "***").into_bytes() }
+    if secret.is_empty() {
+        body.to_vec()
+    } else {
+        text.replace(escaped, "***").replace(secret, "***").into_bytes()
+    }
 }
 
 fn is_page(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with("text/html"))
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 impl Answer {
@@ -287,13 +363,23 @@ impl Answer {
         // What is quoted of the error is its position, never the body: it may hold a secret.
         serde_json::from_slice(&self.body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            strange(act, format!("its answer is not what it should be, at line {line}, column {column}"))
+            strange(
+                act,
+                format!("its answer is not what it should be, at line {line}, column {column}"),
+            )
         })
     }
 
     /// The number at the end of the Location header: the id of what was created.
     pub(super) fn created_id(&self) -> Option<i64> {
-        self.headers.get(reqwest::header::LOCATION)?.to_str().ok()?.rsplit('/').next()?.parse().ok()
+        self.headers
+            .get(reqwest::header::LOCATION)?
+            .to_str()
+            .ok()?
+            .rsplit('/')
+            .next()?
+            .parse()
+            .ok()
     }
 
     /// Harbor's count of all rows; a hint only, since lists shift while they are read.
@@ -304,7 +390,9 @@ impl Answer {
 
 impl Wire {
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        self.client.request(method, url).header(reqwest::header::ACCEPT, "application/json")
+        self.client
+            .request(method, url)
+            .header(reqwest::header::ACCEPT, "application/json")
     }
 
     /// A URL below `/api/v2.0`.

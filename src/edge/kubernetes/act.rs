@@ -44,11 +44,23 @@ impl Cluster for ClusterClient {
         ]);
         let mut object = NamespaceObject::default();
         object.metadata.name = Some(namespace.to_string());
-        object.metadata.labels =
-            Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
+        object.metadata.labels = Some(
+            labels
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+        );
         let api: Api<NamespaceObject> = Api::all(self.client.clone());
-        let how = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.write(&format!("create namespace {namespace}"), api.create(&how, &object)).await.map(drop)
+        let how = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        self.write(
+            &format!("create namespace {namespace}"),
+            api.create(&how, &object),
+        )
+        .await
+        .map(drop)
     }
 
     async fn apply_secret(
@@ -119,7 +131,10 @@ impl ClusterClient {
         former: &ObservedSecret,
     ) -> Result<(), TargetError> {
         let how = DeleteParams {
-            preconditions: Some(Preconditions { uid: Some(former.uid.clone()), resource_version: None }),
+            preconditions: Some(Preconditions {
+                uid: Some(former.uid.clone()),
+                resource_version: None,
+            }),
             ..DeleteParams::default()
         };
         let act = format!("delete Secret {name} in {namespace}, whose type can't be changed in place");

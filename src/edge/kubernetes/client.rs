@@ -33,7 +33,9 @@ pub enum ConnectError {
         url: String,
     },
     /// The certificate authority can't be read.
-    #[error("failed to read the Kubernetes certificate authority: it is no PEM certificate (kubernetes-ca-file)")]
+    #[error(
+        "failed to read the Kubernetes certificate authority: it is no PEM certificate (kubernetes-ca-file)"
+    )]
     Authority,
     /// The client can't be made.
     #[error("failed to set up the Kubernetes client")]
@@ -104,9 +106,11 @@ impl ClusterClient {
 
 async fn config(settings: &ClusterSettings) -> Result<Config, ConnectError> {
     if let Some(url) = &settings.url {
-        let mut config =
-            Config::new(url.parse().map_err(|_| ConnectError::Url { url: url.clone() })?);
-        config.auth_info = AuthInfo { token: settings.token.clone(), ..AuthInfo::default() };
+        let mut config = Config::new(url.parse().map_err(|_| ConnectError::Url { url: url.clone() })?);
+        config.auth_info = AuthInfo {
+            token: settings.token.clone(),
+            ..AuthInfo::default()
+        };
         if let Some(pem) = &settings.ca {
             let der: Vec<Vec<u8>> = certificates(pem);
             if der.is_empty() {
@@ -116,16 +120,29 @@ async fn config(settings: &ClusterSettings) -> Result<Config, ConnectError> {
         }
         return Ok(config);
     }
-    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions {
+        context: settings.context.clone(),
+        ..KubeConfigOptions::default()
+    };
     match &settings.kubeconfig {
         Some(path) => {
-            let named = |source| ConnectError::Kubeconfig { path: path.display().to_string(), source };
+            let named = |source| ConnectError::Kubeconfig {
+                path: path.display().to_string(),
+                source,
+            };
             let file = Kubeconfig::read_from(path).map_err(named)?;
-            Config::from_custom_kubeconfig(file, &options).await.map_err(named)
+            Config::from_custom_kubeconfig(file, &options)
+                .await
+                .map_err(named)
         }
-        None if settings.context.is_some() => Config::from_kubeconfig(&options)
-            .await
-            .map_err(|source| ConnectError::Kubeconfig { path: "of $KUBECONFIG or ~/.kube/config".to_owned(), source }),
+        None if settings.context.is_some() => {
+            Config::from_kubeconfig(&options)
+                .await
+                .map_err(|source| ConnectError::Kubeconfig {
+                    path: "of $KUBECONFIG or ~/.kube/config".to_owned(),
+                    source,
+                })
+        }
         None => Config::infer().await.map_err(ConnectError::Infer),
     }
 }
@@ -134,5 +151,7 @@ async fn config(settings: &ClusterSettings) -> Result<Config, ConnectError> {
 fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
-    CertificateDer::pem_slice_iter(pem).filter_map(|certificate| Some(certificate.ok()?.as_ref().to_vec())).collect()
+    CertificateDer::pem_slice_iter(pem)
+        .filter_map(|certificate| Some(certificate.ok()?.as_ref().to_vec()))
+        .collect()
 }

@@ -24,9 +24,14 @@ pub(super) fn failed(act: impl Into<String>, error: kube::Error) -> TargetError 
             failure.status = Some(status.code);
             failure.message = format!("it answered {}, {}", status.code, shorten(&status.message));
             if matches!(failure.class, ErrorClass::Auth) {
-                failure.message.push_str(" (does the role of deploy/ apply to us?)");
+                failure
+                    .message
+                    .push_str(" (does the role of deploy/ apply to us?)");
             }
-            let seconds = status.details.map(|details| details.retry_after_seconds).unwrap_or_default();
+            let seconds = status
+                .details
+                .map(|details| details.retry_after_seconds)
+                .unwrap_or_default();
             failure.retry_after = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
         }
         // The text of such an error may quote what was sent or received, which holds Secrets.

@@ -40,9 +40,13 @@ impl ClusterClient {
     async fn team(&self, team: &DesiredTeam) -> Result<ObservedCluster, TargetError> {
         let namespace = team.namespace.as_str();
         let act = format!("tell of namespace {namespace}");
-        let found: Option<Namespace> =
-            self.read(&act, Api::all(self.client.clone()).get_opt(namespace)).await?;
-        let mut side = ObservedCluster { namespace: found.as_ref().is_some_and(is_there), ..ObservedCluster::default() };
+        let found: Option<Namespace> = self
+            .read(&act, Api::all(self.client.clone()).get_opt(namespace))
+            .await?;
+        let mut side = ObservedCluster {
+            namespace: found.as_ref().is_some_and(is_there),
+            ..ObservedCluster::default()
+        };
         if !side.namespace {
             return Ok(side);
         }
@@ -50,14 +54,16 @@ impl ClusterClient {
         for wanted in wanted_secrets(team) {
             let act = format!("tell of Secret {} in {namespace}", wanted.name);
             if let Some(secret) = self.read(&act, secrets.get_opt(wanted.name.as_str())).await? {
-                side.secrets.insert(wanted.name.clone(), observed_secret(wanted, secret));
+                side.secrets
+                    .insert(wanted.name.clone(), observed_secret(wanted, secret));
             }
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
         for wanted in &team.service_accounts {
             let act = format!("tell of service account {} in {namespace}", wanted.name);
             if let Some(account) = self.read(&act, accounts.get_opt(wanted.name.as_str())).await? {
-                side.service_accounts.insert(wanted.name.clone(), observed_account(&account));
+                side.service_accounts
+                    .insert(wanted.name.clone(), observed_account(&account));
             }
         }
         Ok(side)
@@ -68,10 +74,16 @@ impl ClusterClient {
         &self,
         teams: &[Arc<DesiredTeam>],
     ) -> Result<BTreeMap<TeamId, ObservedCluster>, TargetError> {
-        let secret_names: BTreeSet<String> =
-            teams.iter().flat_map(|team| wanted_secrets(team)).map(|secret| secret.name.to_string()).collect();
-        let account_names: BTreeSet<String> =
-            teams.iter().flat_map(|team| &team.service_accounts).map(|account| account.name.to_string()).collect();
+        let secret_names: BTreeSet<String> = teams
+            .iter()
+            .flat_map(|team| wanted_secrets(team))
+            .map(|secret| secret.name.to_string())
+            .collect();
+        let account_names: BTreeSet<String> = teams
+            .iter()
+            .flat_map(|team| &team.service_accounts)
+            .map(|account| account.name.to_string())
+            .collect();
 
         let namespaces = self.list::<Namespace>("list namespaces", None);
         let secrets = stream::iter(secret_names)
@@ -84,8 +96,11 @@ impl ClusterClient {
             .try_concat();
         let (namespaces, secrets, accounts) = tokio::try_join!(namespaces, secrets, accounts)?;
 
-        let namespaces: BTreeSet<String> =
-            namespaces.iter().filter(|namespace| is_there(namespace)).map(|namespace| namespace.name_any()).collect();
+        let namespaces: BTreeSet<String> = namespaces
+            .iter()
+            .filter(|namespace| is_there(namespace))
+            .map(kube::ResourceExt::name_any)
+            .collect();
         let mut secrets = by_place(secrets);
         let mut accounts = by_place(accounts);
         let mut side = |team: &DesiredTeam| {
@@ -151,19 +166,30 @@ fn wanted_secrets(team: &DesiredTeam) -> impl Iterator<Item = &DesiredSecret> {
 
 /// Whether a namespace can take objects: one that is being deleted can't.
 fn is_there(namespace: &Namespace) -> bool {
-    let phase = namespace.status.as_ref().and_then(|status| status.phase.as_deref());
+    let phase = namespace
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
     namespace.metadata.deletion_timestamp.is_none() && phase != Some("Terminating")
 }
 
 fn by_place<K: Resource>(objects: Vec<K>) -> HashMap<(String, String), K> {
     objects
         .into_iter()
-        .map(|object| ((object.namespace().unwrap_or_default(), object.name_any()), object))
+        .map(|object| {
+            (
+                (object.namespace().unwrap_or_default(), object.name_any()),
+                object,
+            )
+        })
         .collect()
 }
 
 fn observed_secret(wanted: &DesiredSecret, secret: Secret) -> ObservedSecret {
-    let mark = marks::read(secret.metadata.labels.as_ref(), secret.metadata.annotations.as_ref());
+    let mark = marks::read(
+        secret.metadata.labels.as_ref(),
+        secret.metadata.annotations.as_ref(),
+    );
     let content = secret.data.and_then(|mut data| data.remove(wanted.form.key()));
     ObservedSecret {
         uid: secret.metadata.uid.unwrap_or_default(),

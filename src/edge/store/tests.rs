@@ -78,7 +78,7 @@ async fn many_writers_at_once_all_become_durable() {
                     journal
                         .put_lane(&record(&format!("t{number}"), "c1"))
                         .await
-                        .unwrap()
+                        .unwrap();
                 })
             })
             .collect();

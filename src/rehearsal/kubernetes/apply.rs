@@ -32,7 +32,9 @@ impl KubernetesState {
         self.require_namespace(apply.namespace)?;
         check_sent(&apply)?;
         let key = (apply.kind, apply.namespace.to_owned(), apply.name.to_owned());
-        let sent_version = apply.sent["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+        let sent_version = apply.sent["metadata"]["resourceVersion"]
+            .as_str()
+            .map(str::to_owned);
         let leaves = leaves(&apply.sent);
         let paths: BTreeSet<Path> = leaves.keys().cloned().collect();
 
@@ -57,10 +59,14 @@ impl KubernetesState {
 
         let version = held.content["metadata"]["resourceVersion"].as_str();
         if sent_version.is_some_and(|sent| Some(sent.as_str()) != version) {
-            return Err(Refusal::new(409, format!(
-                "Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again",
-                apply.kind.resource(), apply.name,
-            )));
+            return Err(Refusal::new(
+                409,
+                format!(
+                    "Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again",
+                    apply.kind.resource(),
+                    apply.name,
+                ),
+            ));
         }
         let mut object = held.clone();
         for (path, value) in &leaves {
@@ -73,12 +79,20 @@ impl KubernetesState {
                 .collect();
             if differs && !others.is_empty() {
                 if !apply.force {
-                    return Err(Refusal::new(409, format!(
-                        "Apply failed with 1 conflict: conflict with \"{}\": .{}",
-                        others.join("\", \""), path.replace(JOINT, "."),
-                    )));
+                    return Err(Refusal::new(
+                        409,
+                        format!(
+                            "Apply failed with 1 conflict: conflict with \"{}\": .{}",
+                            others.join("\", \""),
+                            path.replace(JOINT, "."),
+                        ),
+                    ));
                 }
-                for owned in others.iter().filter_map(|manager| object.owners.get_mut(manager).map(|_| manager.clone())).collect::<Vec<_>>() {
+                for owned in others
+                    .iter()
+                    .filter_map(|manager| object.owners.get_mut(manager).map(|_| manager.clone()))
+                    .collect::<Vec<_>>()
+                {
                     if let Some(paths) = object.owners.get_mut(&owned) {
                         paths.remove(path);
                     }
@@ -86,7 +100,10 @@ impl KubernetesState {
             }
             put(&mut object.content, path, value.clone());
         }
-        let former = object.owners.insert(apply.manager.to_owned(), paths.clone()).unwrap_or_default();
+        let former = object
+            .owners
+            .insert(apply.manager.to_owned(), paths.clone())
+            .unwrap_or_default();
         for gone in former.difference(&paths) {
             if !object.owners.values().any(|owned| owned.contains(gone)) {
                 remove(&mut object.content, gone);
@@ -110,11 +127,17 @@ fn check_sent(apply: &Apply<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(400, "the body is not an object"));
     }
     if sent["kind"] != apply.kind.name() || sent["apiVersion"] != "v1" {
-        return Err(Refusal::new(400, "the object's kind and apiVersion are not the path's"));
+        return Err(Refusal::new(
+            400,
+            "the object's kind and apiVersion are not the path's",
+        ));
     }
     let names = |key: &str, wanted: &str| sent["metadata"].get(key).is_none_or(|value| value == wanted);
     if !names("name", apply.name) || !names("namespace", apply.namespace) {
-        return Err(Refusal::new(400, "the object's name and namespace are not the path's"));
+        return Err(Refusal::new(
+            400,
+            "the object's name and namespace are not the path's",
+        ));
     }
     Ok(())
 }
@@ -130,7 +153,8 @@ fn check_secret(kind: Kind, former: Option<&Value>, content: &Value) -> Result<(
         if former["type"] != content["type"] && !(content["type"].is_null() && former["type"] == "Opaque") {
             return invalid("type: Invalid value: field is immutable");
         }
-        if former["immutable"] == true && (former["data"] != content["data"] || content["immutable"] != true) {
+        if former["immutable"] == true && (former["data"] != content["data"] || content["immutable"] != true)
+        {
             return invalid("data: Forbidden: field is immutable when `immutable` is set");
         }
     }
@@ -139,9 +163,13 @@ fn check_secret(kind: Kind, former: Option<&Value>, content: &Value) -> Result<(
         let decoded = content["data"][".dockerconfigjson"]
             .as_str()
             .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-        let Some(decoded) = decoded else { return invalid("data[.dockerconfigjson]: Required value") };
+        let Some(decoded) = decoded else {
+            return invalid("data[.dockerconfigjson]: Required value");
+        };
         if serde_json::from_slice::<Value>(&decoded).is_err() {
-            return invalid("data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": not JSON");
+            return invalid(
+                "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": not JSON",
+            );
         }
     }
     Ok(())
@@ -153,7 +181,11 @@ fn leaves(sent: &Value) -> BTreeMap<Path, Value> {
         match value {
             Value::Object(fields) => {
                 for (key, value) in fields {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}{JOINT}{key}") };
+                    let path = if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{path}{JOINT}{key}")
+                    };
                     collect(value, &path, found);
                 }
             }
@@ -175,11 +207,14 @@ fn leaves(sent: &Value) -> BTreeMap<Path, Value> {
 }
 
 fn get<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split(JOINT).try_fold(object, |value, segment| value.get(segment))
+    path.split(JOINT)
+        .try_fold(object, |value, segment| value.get(segment))
 }
 
 fn put(object: &mut Value, path: &str, leaf: Value) {
-    let target = path.split(JOINT).fold(object, |value, segment| &mut value[segment]);
+    let target = path
+        .split(JOINT)
+        .fold(object, |value, segment| &mut value[segment]);
     *target = leaf;
 }
 
@@ -188,7 +223,9 @@ fn remove(object: &mut Value, path: &str) {
     let parent = if parent.is_empty() {
         Some(object)
     } else {
-        parent.split(JOINT).try_fold(object, |value, segment| value.get_mut(segment))
+        parent
+            .split(JOINT)
+            .try_fold(object, |value, segment| value.get_mut(segment))
     };
     if let Some(fields) = parent.and_then(Value::as_object_mut) {
         fields.remove(leaf);

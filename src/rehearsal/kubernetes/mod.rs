@@ -13,7 +13,7 @@ mod status;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use state::{KubernetesState, Kind};
+pub use state::{Kind, KubernetesState};
 
 use self::api::Service;
 use super::{ServeError, ServerHandle, Weather, serve};

@@ -24,7 +24,9 @@ pub enum Kind {
 impl Kind {
     /// The kind of a resource, as paths name it.
     pub(super) fn of(resource: &str) -> Option<Self> {
-        [Self::Namespace, Self::Secret, Self::ServiceAccount].into_iter().find(|kind| kind.resource() == resource)
+        [Self::Namespace, Self::Secret, Self::ServiceAccount]
+            .into_iter()
+            .find(|kind| kind.resource() == resource)
     }
 
     pub(super) fn resource(self) -> &'static str {
@@ -101,20 +103,28 @@ impl KubernetesState {
 
     /// Makes or replaces a Secret behind the back of the API. The data is given decoded.
     pub fn put_secret(&mut self, namespace: &str, name: &str, kind: &str, data: &[(&str, &str)]) {
-        let data: BTreeMap<&str, String> = data.iter().map(|(key, value)| (*key, STANDARD.encode(value))).collect();
+        let data: BTreeMap<&str, String> = data
+            .iter()
+            .map(|(key, value)| (*key, STANDARD.encode(value)))
+            .collect();
         let content = json!({"metadata": {"name": name, "namespace": namespace}, "type": kind, "data": data});
         self.insert((Kind::Secret, namespace.to_owned(), name.to_owned()), content);
     }
 
     /// Deletes a Secret, when it is there.
     pub fn delete_secret(&mut self, namespace: &str, name: &str) {
-        self.objects.remove(&(Kind::Secret, namespace.to_owned(), name.to_owned()));
+        self.objects
+            .remove(&(Kind::Secret, namespace.to_owned(), name.to_owned()));
     }
 
     /// A Secret's type.
     #[must_use]
     pub fn secret_type(&self, namespace: &str, name: &str) -> Option<String> {
-        Some(self.find(Kind::Secret, namespace, name)?["type"].as_str()?.to_owned())
+        Some(
+            self.find(Kind::Secret, namespace, name)?["type"]
+                .as_str()?
+                .to_owned(),
+        )
     }
 
     /// The decoded value of a Secret's key.
@@ -127,13 +137,20 @@ impl KubernetesState {
     /// An annotation or label of an object, `annotations` or `labels` naming which.
     #[must_use]
     pub fn metadata(&self, kind: Kind, namespace: &str, name: &str, part: &str, key: &str) -> Option<String> {
-        Some(self.find(kind, namespace, name)?["metadata"][part][key].as_str()?.to_owned())
+        Some(
+            self.find(kind, namespace, name)?["metadata"][part][key]
+                .as_str()?
+                .to_owned(),
+        )
     }
 
     /// Changes an object behind the back of the API.
     pub fn edit(&mut self, kind: Kind, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let version = self.next_version();
-        if let Some(object) = self.objects.get_mut(&(kind, namespace.to_owned(), name.to_owned())) {
+        if let Some(object) = self
+            .objects
+            .get_mut(&(kind, namespace.to_owned(), name.to_owned()))
+        {
             change(&mut object.content);
             object.content["metadata"]["resourceVersion"] = Value::from(version);
         }
@@ -151,7 +168,12 @@ impl KubernetesState {
     }
 
     pub(super) fn find(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Value> {
-        Some(&self.objects.get(&(kind, namespace.to_owned(), name.to_owned()))?.content)
+        Some(
+            &self
+                .objects
+                .get(&(kind, namespace.to_owned(), name.to_owned()))?
+                .content,
+        )
     }
 
     pub(super) fn require_namespace(&self, name: &str) -> Result<(), Refusal> {
@@ -183,7 +205,13 @@ impl KubernetesState {
         metadata["uid"] = Value::from(format!("00000000-0000-4000-8000-{:012x}", self.version));
         metadata["resourceVersion"] = Value::from(version);
         metadata["creationTimestamp"] = Value::from(Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string());
-        self.objects.insert(key, Object { content: content.clone(), owners: BTreeMap::new() });
+        self.objects.insert(
+            key,
+            Object {
+                content: content.clone(),
+                owners: BTreeMap::new(),
+            },
+        );
         content
     }
 }

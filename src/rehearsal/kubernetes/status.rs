@@ -29,7 +29,11 @@ impl Refusal {
             503 => "ServiceUnavailable",
             _ => "",
         };
-        Self { code, reason, message: message.into() }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+        }
     }
 
     pub(super) fn not_found(resource: &str, name: &str) -> Self {

@@ -4,6 +4,7 @@
 //! since nothing would carry it out.
 
 mod check;
+mod check_provision;
 mod desire;
 mod wire;
 

@@ -143,6 +143,7 @@ fn faults_of(file: &str, from: &str, to: &str) -> Vec<JobFault> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of faults")]
 fn every_fault_is_told_with_its_place() {
     let provision = "provision-team.yaml";
     for (file, from, to, word) in [
