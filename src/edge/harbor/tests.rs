@@ -261,10 +261,20 @@ async fn an_answer_that_names_no_user_is_not_taken_for_a_sign_in() {
 #[tokio::test]
 async fn a_harbor_that_starts_is_not_given_up_as_one_without_sessions() {
     let mut busy = in_turn(SYSTEM, [with(Say::new(503, ""), "retry-after", "7")]);
-    let server = Script::start(move |seen| if seen.call == NEW_PROJECT { created() } else { busy(seen) }).await;
+    let server = Script::start(move |seen| {
+        if seen.call == NEW_PROJECT {
+            created()
+        } else {
+            busy(seen)
+        }
+    })
+    .await;
     let client = server.client();
     let error = client.create_project(&project()).await.unwrap_err();
-    assert_eq!((error.class, error.retry_after), (ErrorClass::Transient, Some(Duration::from_secs(7))));
+    assert_eq!(
+        (error.class, error.retry_after),
+        (ErrorClass::Transient, Some(Duration::from_secs(7)))
+    );
     client.create_project(&project()).await.unwrap();
     assert_eq!(server.seen(NEW_PROJECT)[0].session(), Some("1"));
 }
