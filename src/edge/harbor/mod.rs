@@ -4,6 +4,7 @@
 //! which holds the budgets and turns answers into errors; who we are is [`session`]'s affair.
 
 mod act;
+mod answer;
 mod failure;
 mod observe;
 #[cfg(test)]

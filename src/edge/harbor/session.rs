@@ -22,8 +22,9 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::answer::receive;
 use super::failure::{refused, unanswered};
-use super::transport::{Wire, receive};
+use super::transport::Wire;
 use crate::run::target::{ErrorClass, Target, TargetError};
 
 const CSRF: &str = "x-harbor-csrf-token";

@@ -251,6 +251,35 @@ async fn a_login_page_is_not_taken_for_a_sign_in() {
 }
 
 #[tokio::test]
+async fn an_answer_that_names_no_user_is_not_taken_for_a_sign_in() {
+    let server = Script::start(|_| Say::new(200, r#"{"status":"ok"}"#)).await;
+    let error = server.client().create_project(&project()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transient);
+    assert_eq!(server.seen(NEW_PROJECT).len(), 0);
+}
+
+#[tokio::test]
+async fn a_harbor_that_starts_is_not_given_up_as_one_without_sessions() {
+    let mut busy = in_turn(SYSTEM, [with(Say::new(503, ""), "retry-after", "7")]);
+    let server = Script::start(move |seen| {
+        if seen.call == NEW_PROJECT {
+            created()
+        } else {
+            busy(seen)
+        }
+    })
+    .await;
+    let client = server.client();
+    let error = client.create_project(&project()).await.unwrap_err();
+    assert_eq!(
+        (error.class, error.retry_after),
+        (ErrorClass::Transient, Some(Duration::from_secs(7)))
+    );
+    client.create_project(&project()).await.unwrap();
+    assert_eq!(server.seen(NEW_PROJECT)[0].session(), Some("1"));
+}
+
+#[tokio::test]
 async fn a_redirect_is_told_and_not_followed() {
     let server = Script::start(|seen| match seen.call.as_str() {
         ROBOTS => with(

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::answer::receive;
 use super::failure::strange;
-use super::transport::{HarborClient, receive};
+use super::transport::HarborClient;
 use super::wire::TokenAnswer;
 use crate::plan::docker_config::Login;
 use crate::plan::observed::LoginProof;
