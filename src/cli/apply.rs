@@ -43,7 +43,7 @@ pub(super) async fn apply(arguments: ApplyArgs, invocation: &Invocation) -> Resu
         arguments.running.into(),
         arguments.output.into(),
     ]);
-    let (settings, output) = invocation.start(said, "warn")?;
+    let (settings, output) = invocation.start(said, super::QUIET)?;
     let run = settings.run()?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
     // Faults are shown as `check` shows them before anything is written.

@@ -33,7 +33,7 @@ pub(super) async fn check(arguments: CheckArgs, invocation: &Invocation) -> Resu
         arguments.repository.into(),
         arguments.output.into(),
     ]);
-    let (settings, output) = invocation.start(said, "warn")?;
+    let (settings, output) = invocation.start(said, super::QUIET)?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
     let (snapshot, faults) = match source.read_head().await {
         Ok(reading) => (Some(reading.snapshot.clone()), reading.snapshot.faults.clone()),

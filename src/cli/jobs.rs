@@ -44,7 +44,7 @@ pub(super) fn jobs(arguments: JobsArgs, invocation: &Invocation) -> Result<Exit,
         },
         arguments.output.into(),
     ]);
-    let (settings, _) = invocation.start(said, "warn")?;
+    let (settings, _) = invocation.start(said, super::QUIET)?;
     let jobs = source::read_jobs(settings.said.jobs.as_deref())?;
     if arguments.json {
         let rows: Vec<_> = jobs

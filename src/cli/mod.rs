@@ -52,6 +52,9 @@ pub type CliError = Box<dyn std::error::Error + Send + Sync>;
 const ABOUT: &str =
     "Gives every team of an Otomi platform its place in Harbor, from each commit of the values repository";
 
+/// What is logged unless said otherwise. kube logs each failed answer as an error, whatever we make of it.
+const QUIET: &str = "warn,kube_client=off";
+
 const AFTER_HELP: &str = "\
 Exit status: 0 done or converged, 1 faults or an error, 2 wrong arguments,
 3 not converged (trying again may help), 4 parked or held (a person has to act).

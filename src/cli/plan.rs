@@ -44,7 +44,7 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
         arguments.running.into(),
         arguments.output.into(),
     ]);
-    let (settings, output) = invocation.start(said, "warn")?;
+    let (settings, output) = invocation.start(said, super::QUIET)?;
     let run = settings.run()?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
     let Some(reading) = super::accept(source.read_head().await, output)? else {

@@ -74,7 +74,7 @@ pub(super) async fn rehearse(arguments: RehearseArgs, invocation: &Invocation) -
         arguments.running.into(),
         arguments.output.into(),
     ]);
-    let (settings, output) = invocation.start(said, "error")?;
+    let (settings, output) = invocation.start(said, "error,kube_client=off,harborage::run=off")?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
     let options = RehearsalOptions {
         commits: arguments.commits,

@@ -41,7 +41,7 @@ pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<E
         arguments.running.into(),
         arguments.output.into(),
     ]);
-    let (settings, _) = invocation.start(said, "info")?;
+    let (settings, _) = invocation.start(said, "info,kube_client=off")?;
     let run = settings.run()?;
     let repository = settings.repository()?;
     let source = Source::open(&repository, &settings.source()?)?;

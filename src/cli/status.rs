@@ -42,7 +42,7 @@ pub(super) async fn status(arguments: StatusArgs, invocation: &Invocation) -> Re
         },
         arguments.output.into(),
     ]);
-    let (settings, output) = invocation.start(said, "warn")?;
+    let (settings, output) = invocation.start(said, super::QUIET)?;
     let (mut report, running) = read(&settings).await?;
     if let Some(team) = &arguments.team {
         report.lanes.retain(|lane| lane.lane.to_string() == *team);
@@ -137,13 +137,40 @@ fn table(lanes: &[LaneRecord], now: DateTime<Utc>, colour: bool) -> String {
     for lane in lanes {
         table.add_row([
             lane.lane.to_string(),
-            paint(state(lane), colour),
+            state(lane).to_owned(),
             age(now - lane.since),
             lane.revision.short().to_owned(),
             about(lane),
         ]);
     }
-    format!("{}\n", table.trim_fmt())
+    let laid_out = table.trim_fmt();
+    let mut text = String::new();
+    let mut rows = laid_out.lines();
+    text.extend(rows.next().map(|header| format!("{header}\n")));
+    for (row, lane) in rows.zip(lanes) {
+        // Painted after the layout, which would count the escape codes as columns.
+        let row = if colour { paint(row, lane) } else { row.to_owned() };
+        let _ = writeln!(text, "{row}");
+    }
+    text
+}
+
+/// A row with its state in colour. The state is the word behind the team's name.
+fn paint(row: &str, lane: &LaneRecord) -> String {
+    let state = state(lane);
+    let code = match state {
+        "ready" => 32,
+        "parked" | "held" => 31,
+        "waiting" | "running" | "pending" => 33,
+        _ => 2,
+    };
+    let team = lane.lane.to_string();
+    let behind = row.find(&team).map_or(0, |start| start + team.len());
+    let (before, rest) = row.split_at(behind);
+    format!(
+        "{before}{}",
+        rest.replacen(state, &format!("\u{1b}[{code}m{state}\u{1b}[0m"), 1)
+    )
 }
 
 fn format_problem(problem: &crate::run::record::Problem) -> String {
@@ -183,20 +210,6 @@ fn state(lane: &LaneRecord) -> &'static str {
         (None, RunState::Waiting { .. }) => "waiting",
         (None, RunState::Parked { .. }) => "parked",
         (None, RunState::Superseded { .. }) => "superseded",
-    }
-}
-
-fn paint(state: &'static str, colour: bool) -> String {
-    let code = match state {
-        "ready" => 32,
-        "parked" | "held" => 31,
-        "waiting" | "running" | "pending" => 33,
-        _ => 2,
-    };
-    if colour {
-        format!("\u{1b}[{code}m{state}\u{1b}[0m")
-    } else {
-        state.to_owned()
     }
 }
 

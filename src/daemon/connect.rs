@@ -52,7 +52,7 @@ pub async fn connect(
         token: kubernetes.token.clone(),
         ca: kubernetes.ca.clone(),
         writes: kubernetes.writes,
-        reads: kubernetes.writes,
+        reads: kubernetes.reads,
         timeout: kubernetes.timeout,
     })
     .await?;

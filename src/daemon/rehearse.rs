@@ -270,6 +270,7 @@ impl Stage {
                 url: Some(kubernetes.base_url()),
                 token: None,
                 ca: None,
+                reads: 16,
                 writes: 16,
                 timeout: Duration::from_secs(5),
             },

@@ -117,8 +117,31 @@ fn block(text: &mut String, title: &str, steps: &[Step], options: ShowOptions) {
     for step in shown {
         let (sign, colour) = sign(step.verdict);
         let line = format!("  {sign} {}", step.object);
-        let _ = writeln!(text, "{}: {}", paint(&line, colour, options.colour), step.why);
+        let why = wrapped(&step.why, line.chars().count() + 2);
+        let _ = writeln!(text, "{}: {why}", paint(&line, colour, options.colour));
     }
+}
+
+/// Columns of a line, save where one word is longer.
+const WIDTH: usize = 110;
+
+/// Breaks a text between words. The first line has so many columns taken already; the others are indented.
+fn wrapped(text: &str, taken: usize) -> String {
+    let indent = "      ";
+    let (mut wrapped, mut column) = (String::new(), taken);
+    for word in text.split(' ') {
+        let length = word.chars().count() + 1;
+        if column + length > WIDTH && !wrapped.is_empty() {
+            wrapped.push('\n');
+            wrapped.push_str(indent);
+            column = indent.len();
+        } else if !wrapped.is_empty() {
+            wrapped.push(' ');
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
 }
 
 fn sign(verdict: Verdict) -> (char, &'static str) {

@@ -611,6 +611,18 @@ team demo: as it should be
     assert_eq!(full.text(ShowOptions::default()), expected);
 }
 
+#[test]
+fn a_long_reason_is_broken_between_words() {
+    let plan = plan_platform(&wanted_platform(), &fresh_platform(), true);
+    let long = "x".repeat(40);
+    let mut steps = plan.steps;
+    steps[0].why = format!("{long} {long} {long} {long}");
+    let full = FullPlan::new(Revision::commit("c1"), super::PlatformPlan { steps }, Vec::new());
+    let text = full.text(ShowOptions::default());
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    assert!(text.contains(&format!("\n      {long} {long}\n")), "{text}");
+}
+
 fn wanted_platform() -> DesiredPlatform {
     DesiredPlatform {
         configuration: BTreeMap::from([

@@ -58,13 +58,14 @@ pub enum SettingsError {
 }
 
 /// The values that hold where nothing is said, by flag.
-pub const DEFAULTS: [(&str, &str); 12] = [
+pub const DEFAULTS: [(&str, &str); 13] = [
     ("reference", "HEAD"),
     ("harbor-username", "admin"),
     ("harbor-writes", "4"),
     ("harbor-reads", "16"),
     ("call-timeout", "30s"),
     ("kubernetes-writes", "16"),
+    ("kubernetes-reads", "16"),
     ("state", "harborage-state"),
     ("poll", "30s"),
     ("lanes", "64"),
@@ -124,6 +125,8 @@ pub struct KubernetesAccess {
     pub token: Option<SecretString>,
     /// PEM of that URL's certificate authority.
     pub ca: Option<Vec<u8>>,
+    /// Reads in flight at most.
+    pub reads: usize,
     /// Writes in flight at most.
     pub writes: usize,
     /// How long one call may take.
@@ -272,6 +275,7 @@ impl Settings {
             token,
             ca: read_optional("the Kubernetes CA file", self.said.kubernetes_ca_file.as_deref())?,
             writes: positive("kubernetes-writes", self.said.kubernetes_writes, 16)?,
+            reads: positive("kubernetes-reads", self.said.kubernetes_reads, 16)?,
             timeout: duration(
                 "call-timeout",
                 self.said.call_timeout.as_deref(),

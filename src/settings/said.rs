@@ -79,7 +79,7 @@ settings! {
         /// The cluster that this is, for a repository of many (layout clouds)
         #[arg(value_name = "CLOUD/NAME")]
         cluster: String, "cluster", "HARBORAGE_CLUSTER";
-        /// The registry's host [default: harbor.<domainSuffix of the repository>]
+        /// The registry's host [default: harbor., then the repository's domainSuffix]
         #[arg(value_name = "HOST")]
         registry_host: String, "registry-host", "HARBORAGE_REGISTRY_HOST";
         /// A folder of job files that replace the built-in ones of the same name
@@ -133,6 +133,9 @@ settings! {
         /// Kubernetes writes in flight at most [default: 16]
         #[arg(value_name = "N")]
         kubernetes_writes: usize, "kubernetes-writes", "HARBORAGE_KUBERNETES_WRITES";
+        /// Kubernetes reads in flight at most [default: 16]
+        #[arg(value_name = "N")]
+        kubernetes_reads: usize, "kubernetes-reads", "HARBORAGE_KUBERNETES_READS";
         /// Create a team's namespace when it is missing, instead of waiting for it
         #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
         create_namespaces: bool, "create-namespaces", "HARBORAGE_CREATE_NAMESPACES";

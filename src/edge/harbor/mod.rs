@@ -1,7 +1,7 @@
 //! The Harbor edge: sign-in, paging, and the calls that harborage makes.
 //!
-//! [`HarborClient`] implements [`crate::run::target::Harbor`]. Every call goes through [`transport`],
-//! which holds the budgets and turns answers into errors; who we are is [`session`]'s affair.
+//! [`HarborClient`] implements [`crate::run::target::Harbor`]. Every call goes through `transport`,
+//! which holds the budgets and turns answers into errors; who we are is `session`'s affair.
 
 mod act;
 mod answer;
