@@ -7,33 +7,33 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_yaml::Spanned;
 
-use super::desire::{Configure, PlatformInputs, Provision, Robot, Setting, TEAM, filled};
+use super::check_team::provision_parameters;
+use super::desire::{Configure, PlatformInputs, Setting};
 use super::wire::{
-    ConfigureParameters, Form, JobFile, ProvisionParameters, RepairFile, Retry, Scope, Secret, Step, Triggers,
+    ConfigureParameters, JobFile, ProvisionParameters, RepairFile, Retry, Scope, Step, Triggers,
 };
 use super::{EMBEDDED, JobDeclarations, JobFault, JobFaults, JobSummary};
-use crate::plan::desired::{DesiredSecret, DesiredServiceAccount, RobotLifetime, SecretForm, StorageQuota};
 use crate::plan::step::Operation;
 use crate::run::Rules;
 use crate::run::calendar::Schedule;
 use crate::run::retry::RetryPolicy;
 use crate::run::template::Template;
 use crate::run::yaml;
-use crate::values::names::{GroupName, NameError, RobotName, TeamId};
+use crate::values::names::{GroupName, NameError};
 
-const CONFIGURE: &str = "configure-harbor";
+pub(super) const CONFIGURE: &str = "configure-harbor";
 const PROVISION: &str = "provision-team";
 const REPAIR: &str = "repair-drift";
 const PLATFORM_OPERATIONS: [Operation; 2] = [Operation::EnsureConfiguration, Operation::EnsureSharedGroups];
 
 /// The faults of one file, as they are found.
-struct Faults<'a> {
+pub(super) struct Faults<'a> {
     file: &'a str,
     found: Vec<JobFault>,
 }
 
 impl Faults<'_> {
-    fn at<T>(&mut self, place: &Spanned<T>, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn at<T>(&mut self, place: &Spanned<T>, message: impl Into<String>, hint: impl Into<String>) {
         let (line, column) = (place.referenced.line(), place.referenced.column());
         self.found.push(JobFault {
             file: self.file.to_owned(),
@@ -69,11 +69,12 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
             (configure_parameters(job.parameters, faults), rules, summary)
         })
     });
+    let shared = configure.as_ref().map(|(configure, ..)| configure.shared_groups.clone());
     let provision = provision.map(|job| {
         with_faults(PROVISION, &mut found, |faults| {
             let summary = summary(&job, PROVISION, now, faults);
             let rules = rules(&job, Scope::Team, faults);
-            (provision_parameters(job.parameters, faults), rules, summary)
+            (provision_parameters(job.parameters, shared.as_deref(), faults), rules, summary)
         })
     });
     let repair = repair.map(|job| with_faults(REPAIR, &mut found, |faults| repair_job(&job, now, faults)));
@@ -230,6 +231,12 @@ fn duration(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Duration>
 fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>) -> Configure {
     let mut configuration = std::collections::BTreeMap::new();
     for (key, value) in parameters.configuration {
+        if key == "robot_name_prefix" {
+            faults.at(&value, "the robot name prefix is no setting like others", "give parameters.robot_name_prefix");
+        }
+        if !(value.value.is_string() || value.value.is_boolean() || value.value.is_number()) {
+            faults.at(&value, format!("{key} has no value that Harbor takes"), "text, a number, true or false");
+        }
         if key == "oidc_client_secret" || key.ends_with("password") {
             faults.at(&value, format!("{key} is a secret"), "secrets come from files: see oidc-client-secret-file");
         }
@@ -248,118 +255,7 @@ fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>
     Configure { configuration, robot_prefix: parameters.robot_name_prefix, shared_groups }
 }
 
-fn provision_parameters(parameters: ProvisionParameters, faults: &mut Faults<'_>) -> Provision {
-    let mut names = BTreeSet::new();
-    let mut robots = Vec::new();
-    let mut secrets: Vec<DesiredSecret> = Vec::new();
-    for robot in &parameters.robots {
-        let template = team_template::<RobotName>(&robot.name, faults);
-        if template.as_ref().is_some_and(|template| !template.placeholders().any(|name| name == TEAM)) {
-            faults.at(&robot.name, "every team would have the same robot", "put {team} into its name");
-        }
-        if !names.insert(robot.name.value.clone()) {
-            faults.at(&robot.name, format!("the robot {:?} comes twice", robot.name.value), "keep one of the two");
-        }
-        if robot.access.is_empty() {
-            faults.at(&robot.name, "the robot may do nothing", "give it access, such as repository:pull");
-        }
-        if robot.secrets.is_empty() {
-            faults.at(&robot.name, "no Secret carries the robot's login", "give secrets: Harbor tells a robot's secret only once");
-        }
-        let access = robot.access.iter().filter_map(|access| {
-            access.value.clone().try_into().map_err(|message: String| faults.at(access, message, "")).ok()
-        });
-        let access = access.collect();
-        let mut own = Vec::new();
-        for secret in &robot.secrets {
-            let Some(desired) = secret_of(secret, faults) else { continue };
-            if secrets.iter().any(|other| other.name == desired.name) {
-                faults.at(&secret.name, format!("the Secret {} comes twice", desired.name), "a Secret carries one robot's login");
-            }
-            secrets.push(desired.clone());
-            own.push(desired);
-        }
-        let lifetime = lifetime(&robot.expires, faults);
-        if let (Some(name), Some(lifetime)) = (template, lifetime) {
-            robots.push(Robot { name, access, lifetime, secrets: own });
-        }
-    }
-    let mut groups = BTreeSet::new();
-    let members = parameters.members.iter().filter_map(|member| {
-        if !groups.insert(member.group.value.clone()) {
-            faults.at(&member.group, format!("the group {:?} comes twice", member.group.value), "a group has one role");
-        }
-        Some((team_template::<GroupName>(&member.group, faults)?, member.role))
-    });
-    let members = members.collect();
-    let storage_quota = parameters.project.storage_quota.as_ref().and_then(|quota| {
-        StorageQuota::parse(&quota.value).map_err(|hint| faults.at(quota, format!("{:?} is no quota", quota.value), hint)).ok()
-    });
-    let service_accounts = parameters.service_accounts.iter().filter_map(|account| {
-        let name = named(account.name.value.parse(), &account.name, faults)?;
-        let pull_secrets = account.pull_secrets.iter().filter_map(|secret| pull_secret(secret, &secrets, faults)).collect();
-        Some(DesiredServiceAccount { name, pull_secrets })
-    });
-    let service_accounts = service_accounts.collect();
-    Provision { metadata: parameters.project.metadata, storage_quota, members, robots, service_accounts }
-}
-
-fn pull_secret(
-    secret: &Spanned<String>,
-    published: &[DesiredSecret],
-    faults: &mut Faults<'_>,
-) -> Option<crate::values::names::SecretName> {
-    match published.iter().find(|other| other.name.as_str() == secret.value) {
-        None => {
-            faults.at(secret, format!("no robot publishes the Secret {:?}", secret.value), "name one of the robots' Secrets");
-            None
-        }
-        Some(other) if other.form != SecretForm::DockerConfigJson => {
-            faults.at(secret, format!("pods can't pull with the Secret {:?}", secret.value), "its form has to be dockerconfigjson");
-            None
-        }
-        Some(other) => Some(other.name.clone()),
-    }
-}
-
-fn secret_of(secret: &Secret, faults: &mut Faults<'_>) -> Option<DesiredSecret> {
-    let form = match (secret.form, &secret.key) {
-        (Form::DockerConfigJson, None) => SecretForm::DockerConfigJson,
-        (Form::DockerConfigJson, Some(key)) => {
-            faults.at(key, "a dockerconfigjson Secret has a key of its own", "take the key out");
-            return None;
-        }
-        (Form::Opaque, Some(key)) if is_data_key(&key.value) => SecretForm::Opaque { key: key.value.clone() },
-        (Form::Opaque, Some(key)) => {
-            faults.at(key, format!("{:?} is no key of a Secret", key.value), "letters, digits, '-', '_' and '.'");
-            return None;
-        }
-        (Form::Opaque, None) => {
-            faults.at(&secret.name, "an opaque Secret needs a key", "give key: config.json");
-            return None;
-        }
-    };
-    Some(DesiredSecret { name: named(secret.name.value.parse(), &secret.name, faults)?, form })
-}
-
-fn is_data_key(key: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !key.is_empty() && key.len() <= 253 && key != "." && key != ".." && key.chars().all(allowed)
-}
-
-fn lifetime(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<RobotLifetime> {
-    let days = text.value.strip_suffix('d').and_then(|days| days.parse().ok()).filter(|days| *days > 0);
-    match days {
-        _ if text.value == "never" => Some(RobotLifetime::Never),
-        Some(days) => Some(RobotLifetime::Days(days)),
-        None => {
-            faults.at(text, format!("{:?} is no lifetime", text.value), "write never, or days such as 90d");
-            None
-        }
-    }
-}
-
-fn template(text: &Spanned<String>, known: &[&str], faults: &mut Faults<'_>) -> Option<Template> {
+pub(super) fn template(text: &Spanned<String>, known: &[&str], faults: &mut Faults<'_>) -> Option<Template> {
     Template::parse(&text.value, known)
         .map_err(|error| {
             let known = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
@@ -368,19 +264,6 @@ fn template(text: &Spanned<String>, known: &[&str], faults: &mut Faults<'_>) -> 
         .ok()
 }
 
-/// A template that makes a good name of the shortest and of the longest team id, and so of all between.
-fn team_template<N: std::str::FromStr<Err = NameError>>(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Template> {
-    let template = template(text, &[TEAM], faults)?;
-    for id in ["a".to_owned(), "x".repeat(58)] {
-        let Ok(team) = TeamId::new(id) else { continue };
-        if let Err(error) = filled(&template, &team).parse::<N>() {
-            faults.at(text, format!("for team {team} the {error}"), "");
-            return None;
-        }
-    }
-    Some(template)
-}
-
-fn named<N, T>(name: Result<N, NameError>, place: &Spanned<T>, faults: &mut Faults<'_>) -> Option<N> {
+pub(super) fn named<N, T>(name: Result<N, NameError>, place: &Spanned<T>, faults: &mut Faults<'_>) -> Option<N> {
     name.map_err(|error| faults.at(place, error.to_string(), "")).ok()
 }

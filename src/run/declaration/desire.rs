@@ -151,16 +151,16 @@ impl Setting {
         match self {
             Self::Fixed(value) => Some(value.clone()),
             // A text that is nothing but a placeholder takes its type, a boolean's say.
-            Self::Filled(template) => match template.whole() {
-                Some(name) => inputs.value(name),
-                None => {
-                    let texts: BTreeMap<&str, String> = template
-                        .placeholders()
-                        .map(|name| Some((name, text(&inputs.value(name)?))))
-                        .collect::<Option<_>>()?;
-                    Some(Value::from(template.fill(|name| texts.get(name).map_or("", String::as_str))))
+            Self::Filled(template) => {
+                if let Some(name) = template.whole() {
+                    return inputs.value(name);
                 }
-            },
+                let texts: BTreeMap<&str, String> = template
+                    .placeholders()
+                    .map(|name| Some((name, text(&inputs.value(name)?))))
+                    .collect::<Option<_>>()?;
+                Some(Value::from(template.fill(|name| texts.get(name).map_or("", String::as_str))))
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //! since nothing would carry it out.
 
 mod check;
+mod check_team;
+mod collision;
 mod desire;
 mod wire;
 
