@@ -2,7 +2,7 @@
 
 /// Text in which `{name}` stands for a value. `{{` and `}}` are braces themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
+pub(crate) struct Template {
     parts: Vec<Part>,
 }
 
@@ -14,7 +14,7 @@ enum Part {
 
 /// A text that is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
+pub(crate) enum TemplateError {
     /// A placeholder that has no meaning there.
     #[error("unknown placeholder {{{name}}}")]
     Unknown {
@@ -37,7 +37,7 @@ impl Template {
     ///
     /// # Errors
     /// Says which placeholder or brace is wrong.
-    pub fn parse(text: &str, known: &[&str]) -> Result<Self, TemplateError> {
+    pub(crate) fn parse(text: &str, known: &[&str]) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -74,7 +74,7 @@ impl Template {
     }
 
     /// The text with each placeholder replaced by what `value` says of it.
-    pub fn fill<'a>(&self, value: impl Fn(&str) -> &'a str) -> String {
+    pub(crate) fn fill<'a>(&self, value: impl Fn(&str) -> &'a str) -> String {
         self.parts
             .iter()
             .map(|part| match part {
@@ -85,7 +85,7 @@ impl Template {
     }
 
     /// The placeholders, in their order.
-    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Placeholder(name) => Some(name.as_str()),
             Part::Text(_) => None,
@@ -94,7 +94,7 @@ impl Template {
 
     /// The placeholder, when the text is nothing but one.
     #[must_use]
-    pub fn whole(&self) -> Option<&str> {
+    pub(crate) fn whole(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [Part::Placeholder(name)] => Some(name),
             _ => None,
@@ -103,7 +103,7 @@ impl Template {
 
     /// What stands before and after the placeholder, when there is exactly one.
     #[must_use]
-    pub fn around(&self) -> Option<(&str, &str)> {
+    pub(crate) fn around(&self) -> Option<(&str, &str)> {
         match self.parts.as_slice() {
             [Part::Placeholder(_)] => Some(("", "")),
             [Part::Text(before), Part::Placeholder(_)] => Some((before, "")),
