@@ -1,7 +1,12 @@
 //! What a snapshot of a large repository costs, beside what git needs to print the same blobs.
 //!
-//! `cargo bench --bench snapshot`. Each line says what was measured, and the bound that the issue of
-//! this program set for it; the process fails when one is not kept.
+//! `cargo bench --bench snapshot`. Each line says what was measured, and the bound that it has to
+//! keep; the process fails when one is not kept.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
 
 use std::io::Write as _;
 use std::path::Path;
@@ -104,7 +109,7 @@ fn settings(team: usize, note: usize) -> String {
          policies:\n            - edit policies\n        service:\n            - ingress\n        teamMembers:\n            \
          createServices: false\n            downloadDockerLogin: {}\n            downloadKubeconfig: false\n            \
          editSecurityPolicies: false\n            useCloudShell: false\n",
-        team % 3 == 0
+        team.is_multiple_of(3)
     )
 }
 
@@ -217,7 +222,12 @@ fn pack(path: &Path) {
 
 /// How long git takes to print the blobs.
 fn cat_file(path: &Path, blobs: &[Oid]) -> Duration {
-    let wanted: String = blobs.iter().map(|id| format!("{id}\n")).collect();
+    let wanted = blobs
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n";
     let input = path.join("wanted");
     std::fs::write(&input, wanted).expect("the temporary directory takes a file");
     let input = std::fs::File::open(&input).expect("the file was just written");

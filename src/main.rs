@@ -9,9 +9,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let environment = Environment::from_variables(std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    }));
+    let environment = Environment::from_variables(
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    );
     match runtime.block_on(cli::main(std::env::args_os(), environment)) {
         Ok(exit) => exit.into(),
         Err(error) => fail(error.as_ref()),

@@ -21,7 +21,10 @@ pub fn watch_signals() -> std::io::Result<CancellationToken> {
             };
             if asked > 1 {
                 tracing::warn!(signal = name, "asked to stop again: ending at once");
-                #[expect(clippy::exit, reason = "a person asked twice; every state on disk is safe at any instant")]
+                #[expect(
+                    clippy::exit,
+                    reason = "a person asked twice; every state on disk is safe at any instant"
+                )]
                 std::process::exit(130);
             }
             tracing::info!(signal = name, "asked to stop: finishing the steps in hand");

@@ -47,7 +47,9 @@ pub(super) async fn apply(arguments: ApplyArgs, invocation: &Invocation) -> Resu
     let run = settings.run()?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
     // Faults are shown as `check` shows them before anything is written.
-    let Some(reading) = super::accept(source.read_head().await, output)? else { return Ok(Exit::Failure) };
+    let Some(reading) = super::accept(source.read_head().await, output)? else {
+        return Ok(Exit::Failure);
+    };
     if reading.intent.is_none() {
         output::print("Harbor is switched off in this repository: nothing to do")?;
         return Ok(Exit::Success);

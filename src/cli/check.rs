@@ -28,7 +28,11 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) async fn check(arguments: CheckArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([arguments.path.into_said(), arguments.repository.into(), arguments.output.into()]);
+    let said = join([
+        arguments.path.into_said(),
+        arguments.repository.into(),
+        arguments.output.into(),
+    ]);
     let (settings, output) = invocation.start(said, "warn")?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
     let (snapshot, faults) = match source.read_head().await {
@@ -45,7 +49,11 @@ pub(super) async fn check(arguments: CheckArgs, invocation: &Invocation) -> Resu
         }
         output::print(&summary(snapshot.as_deref(), &faults))?;
     }
-    Ok(if faults.is_empty() { Exit::Success } else { Exit::Failure })
+    Ok(if faults.is_empty() {
+        Exit::Success
+    } else {
+        Exit::Failure
+    })
 }
 
 fn summary(snapshot: Option<&Snapshot>, faults: &[Fault]) -> String {
@@ -54,9 +62,14 @@ fn summary(snapshot: Option<&Snapshot>, faults: &[Fault]) -> String {
         1 => "1 fault".to_owned(),
         n => format!("{n} faults"),
     };
-    let Some(snapshot) = snapshot else { return format!("refused: {count}, some in what all teams share\n") };
+    let Some(snapshot) = snapshot else {
+        return format!("refused: {count}, some in what all teams share\n");
+    };
     let platform = &snapshot.platform;
-    let mut lines = vec![format!("revision     {}", snapshot.revision), format!("layout       {}", snapshot.layout)];
+    let mut lines = vec![
+        format!("revision     {}", snapshot.revision),
+        format!("layout       {}", snapshot.layout),
+    ];
     if let Some(version) = platform.spec_version {
         lines.push(format!("version      {version}"));
     }
@@ -77,7 +90,14 @@ fn summary(snapshot: Option<&Snapshot>, faults: &[Fault]) -> String {
         if let Some(quota) = team.storage_quota {
             about.push(format!("quota {quota}"));
         }
-        about.push(if team.docker_login_download { "docker login downloadable" } else { "no docker login download" }.to_owned());
+        about.push(
+            if team.docker_login_download {
+                "docker login downloadable"
+            } else {
+                "no docker login download"
+            }
+            .to_owned(),
+        );
         lines.push(format!("  {:<10} {}", team.id.as_str(), about.join(", ")));
     }
     for name in snapshot.held.keys() {

@@ -15,7 +15,12 @@ pub(super) struct CompletionsArgs {
 
 pub(super) fn completions(arguments: &CompletionsArgs) -> Result<Exit, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::Cli::command(), "harborage", &mut script);
+    clap_complete::generate(
+        arguments.shell,
+        &mut super::Cli::command(),
+        "harborage",
+        &mut script,
+    );
     output::print(&String::from_utf8(script)?)?;
     Ok(Exit::Success)
 }

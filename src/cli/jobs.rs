@@ -37,7 +37,13 @@ pub(super) fn jobs(arguments: JobsArgs, invocation: &Invocation) -> Result<Exit,
         output::print(&crate::run::declaration::schema())?;
         return Ok(Exit::Success);
     }
-    let said = join([Said { jobs: arguments.jobs, ..Said::default() }, arguments.output.into()]);
+    let said = join([
+        Said {
+            jobs: arguments.jobs,
+            ..Said::default()
+        },
+        arguments.output.into(),
+    ]);
     let (settings, _) = invocation.start(said, "warn")?;
     let jobs = source::read_jobs(settings.said.jobs.as_deref())?;
     if arguments.json {
@@ -68,12 +74,18 @@ pub(super) fn jobs(arguments: JobsArgs, invocation: &Invocation) -> Result<Exit,
 
 fn when(job: &JobSummary) -> String {
     let commit = job.on_commit.then(|| "commit".to_owned());
-    let schedule = job.schedule.as_ref().map(|schedule| format!("{} UTC", schedule.text()));
+    let schedule = job
+        .schedule
+        .as_ref()
+        .map(|schedule| format!("{} UTC", schedule.text()));
     commit.into_iter().chain(schedule).collect::<Vec<_>>().join(", ")
 }
 
 /// The next time by the schedule alone; a running daemon adds up to half a minute.
 fn next(job: &JobSummary) -> Option<String> {
-    let next = job.schedule.as_ref()?.next(None, Utc::now(), std::time::Duration::ZERO, 0.0)?;
+    let next = job
+        .schedule
+        .as_ref()?
+        .next(None, Utc::now(), std::time::Duration::ZERO, 0.0)?;
     Some(next.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }

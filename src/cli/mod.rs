@@ -49,7 +49,8 @@ impl From<Exit> for ExitCode {
 /// Whatever can end a command early; printed once, with its chain.
 pub type CliError = Box<dyn std::error::Error + Send + Sync>;
 
-const ABOUT: &str = "Gives every team of an Otomi platform its place in Harbor, from each commit of the values repository";
+const ABOUT: &str =
+    "Gives every team of an Otomi platform its place in Harbor, from each commit of the values repository";
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done or converged, 1 faults or an error, 2 wrong arguments,
@@ -71,7 +72,13 @@ struct Cli {
 #[derive(Debug, Args)]
 struct CommonArgs {
     /// A YAML file with settings, its keys spelt like the flags
-    #[arg(long, env = "HARBORAGE_CONFIG", value_name = "FILE", global = true, help_heading = "Output")]
+    #[arg(
+        long,
+        env = "HARBORAGE_CONFIG",
+        value_name = "FILE",
+        global = true,
+        help_heading = "Output"
+    )]
     config: Option<PathBuf>,
 }
 
@@ -98,7 +105,10 @@ struct PathArg {
 
 impl PathArg {
     fn into_said(self) -> Said {
-        Said { repository: self.path, ..Said::default() }
+        Said {
+            repository: self.path,
+            ..Said::default()
+        }
     }
 }
 
@@ -147,9 +157,16 @@ impl Invocation {
     /// Settings, with logging started.
     fn start(&self, said: Said, default_filter: &str) -> Result<(Settings, output::Output), CliError> {
         let settings = self.settings(said)?;
-        let output = output::Output::new(settings.said.colour.unwrap_or_default(), self.environment.no_color);
+        let output = output::Output::new(
+            settings.said.colour.unwrap_or_default(),
+            self.environment.no_color,
+        );
         let filter = settings.said.log.as_deref().unwrap_or(default_filter);
-        crate::telemetry::start(filter, settings.said.log_format.unwrap_or_default(), output.colour_on_stderr())?;
+        crate::telemetry::start(
+            filter,
+            settings.said.log_format.unwrap_or_default(),
+            output.colour_on_stderr(),
+        )?;
         Ok((settings, output))
     }
 }
@@ -165,8 +182,15 @@ pub async fn main(
 ) -> Result<Exit, CliError> {
     let matches = Cli::command().get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
-    let invocation = Invocation { config: cli.common.config, environment, matches };
+    let matches = matches
+        .subcommand()
+        .map(|(_, matches)| matches.clone())
+        .unwrap_or_default();
+    let invocation = Invocation {
+        config: cli.common.config,
+        environment,
+        matches,
+    };
     match cli.command {
         Command::Check(arguments) => check::check(arguments, &invocation).await,
         Command::Plan(arguments) => plan::plan(arguments, &invocation).await,
@@ -218,9 +242,16 @@ mod tests {
 
     #[test]
     fn every_command_has_an_example() {
-        for command in Cli::command().get_subcommands().filter(|command| command.get_name() != "help") {
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|command| command.get_name() != "help")
+        {
             let help = command.clone().render_long_help().to_string();
-            assert!(help.contains("Example"), "{} --help has no example", command.get_name());
+            assert!(
+                help.contains("Example"),
+                "{} --help has no example",
+                command.get_name()
+            );
         }
     }
 }

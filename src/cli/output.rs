@@ -46,7 +46,11 @@ pub(super) fn remark(text: &str) -> std::io::Result<()> {
 }
 
 fn to(mut stream: impl std::io::Write, text: &str) -> std::io::Result<()> {
-    let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+    let end = if text.ends_with('\n') || text.is_empty() {
+        ""
+    } else {
+        "\n"
+    };
     match write!(stream, "{text}{end}").and_then(|()| stream.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result,

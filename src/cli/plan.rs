@@ -47,7 +47,9 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
     let (settings, output) = invocation.start(said, "warn")?;
     let run = settings.run()?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;
-    let Some(reading) = super::accept(source.read_head().await, output)? else { return Ok(Exit::Failure) };
+    let Some(reading) = super::accept(source.read_head().await, output)? else {
+        return Ok(Exit::Failure);
+    };
     let Some(intent) = &reading.intent else {
         output::print("Harbor is switched off in this repository: nothing to do")?;
         return Ok(Exit::Success);
@@ -60,7 +62,10 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
     if arguments.json {
         output::print(&serde_json::to_string_pretty(&plan)?)?;
     } else {
-        let options = ShowOptions { colour: output.colour(), verbose: arguments.verbose };
+        let options = ShowOptions {
+            colour: output.colour(),
+            verbose: arguments.verbose,
+        };
         output::print(&plan.text(options))?;
     }
     Ok(if plan.needs_a_person() || !reading.snapshot.held.is_empty() {

@@ -1,5 +1,6 @@
 //! `harborage rehearse`: the whole flow with no server at all.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -124,13 +125,21 @@ impl Audience for Show {
         }
         match plan {
             Some(plan) => {
-                self.print(&plan.text(ShowOptions { colour: self.output.colour(), verbose: self.verbose }));
+                self.print(&plan.text(ShowOptions {
+                    colour: self.output.colour(),
+                    verbose: self.verbose,
+                }));
             }
             None if reading.intent.is_none() => {
-                let text = format!("{}: Harbor is switched off, nothing is done\n", snapshot.revision.short());
+                let text = format!(
+                    "{}: Harbor is switched off, nothing is done\n",
+                    snapshot.revision.short()
+                );
                 self.print(&text);
             }
-            None => self.print("the plan could not be made in this weather; it is made again, team by team\n"),
+            None => {
+                self.print("the plan could not be made in this weather; it is made again, team by team\n");
+            }
         }
     }
 
@@ -148,7 +157,11 @@ impl Audience for Show {
 
     fn applied(&self, lanes: &[LaneRecord], calls: &Calls) {
         self.bar.finish_and_clear();
-        self.print(&format!("{}\n{}", status::show_lanes(lanes, self.output.colour()), show_calls(calls)));
+        self.print(&format!(
+            "{}\n{}",
+            status::show_lanes(lanes, self.output.colour()),
+            show_calls(calls)
+        ));
     }
 }
 
@@ -163,9 +176,9 @@ fn show_calls(calls: &Calls) -> String {
     let mut text = format!("{}\n", table.trim_fmt());
     for counts in [&calls.harbor, &calls.kubernetes] {
         for (route, number) in &counts.by_route {
-            text.push_str(&format!("  {number:>6}  {route}\n"));
+            let _ = writeln!(text, "  {number:>6}  {route}");
         }
     }
-    text.push_str(&format!("  in {:.2} s\n", calls.seconds));
+    let _ = writeln!(text, "  in {:.2} s", calls.seconds);
     text
 }

@@ -74,7 +74,9 @@ struct Row {
 }
 
 fn rows(said: &Said, invocation: &Invocation) -> Result<Vec<Row>, CliError> {
-    let Value::Object(values) = serde_json::to_value(said)? else { return Ok(Vec::new()) };
+    let Value::Object(values) = serde_json::to_value(said)? else {
+        return Ok(Vec::new());
+    };
     let mut rows: Vec<Row> = Said::NAMES
         .iter()
         .map(|(id, name, _)| {
@@ -86,7 +88,11 @@ fn rows(said: &Said, invocation: &Invocation) -> Result<Vec<Row>, CliError> {
                 _ => "default",
             };
             let value = value.or_else(|| default_of(name)).unwrap_or(Value::Null);
-            Row { name: (*name).to_owned(), value, from }
+            Row {
+                name: (*name).to_owned(),
+                value,
+                from,
+            }
         })
         .collect();
     rows.extend(masked(&invocation.environment.secrets));
@@ -95,14 +101,20 @@ fn rows(said: &Said, invocation: &Invocation) -> Result<Vec<Row>, CliError> {
 
 /// The values that hold where nothing is said.
 fn default_of(name: &str) -> Option<Value> {
-    crate::settings::DEFAULTS.iter().find(|(of, _)| *of == name).map(|(_, value)| Value::from(*value))
+    crate::settings::DEFAULTS
+        .iter()
+        .find(|(of, _)| *of == name)
+        .map(|(_, value)| Value::from(*value))
 }
 
 /// Secrets that came by the environment: that they are there, never what they are.
 fn masked(secrets: &SecretVariables) -> impl Iterator<Item = Row> {
     [
         ("HARBORAGE_HARBOR_PASSWORD", secrets.harbor_password.is_some()),
-        ("HARBORAGE_OIDC_CLIENT_SECRET", secrets.oidc_client_secret.is_some()),
+        (
+            "HARBORAGE_OIDC_CLIENT_SECRET",
+            secrets.oidc_client_secret.is_some(),
+        ),
     ]
     .into_iter()
     .map(|(name, set)| Row {

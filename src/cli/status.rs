@@ -1,5 +1,6 @@
 //! `harborage status`: where every team stands.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -34,7 +35,13 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) async fn status(arguments: StatusArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([Said { state: arguments.state, ..Said::default() }, arguments.output.into()]);
+    let said = join([
+        Said {
+            state: arguments.state,
+            ..Said::default()
+        },
+        arguments.output.into(),
+    ]);
     let (settings, output) = invocation.start(said, "warn")?;
     let (mut report, running) = read(&settings).await?;
     if let Some(team) = &arguments.team {
@@ -74,7 +81,7 @@ pub(super) fn show_outcome(report: &PassReport, colour: bool) -> String {
         Outcome::Failed => "failed: trying again may help",
         Outcome::Parked => "parked: a person has to do something",
     };
-    text.push_str(&format!("{} {ending}\n", report.revision.short()));
+    let _ = writeln!(text, "{} {ending}", report.revision.short());
     text
 }
 
@@ -100,13 +107,7 @@ fn exit(lanes: &[LaneRecord]) -> Exit {
     exit
 }
 
-fn show(
-    report: &StatusReport,
-    running: bool,
-    detailed: bool,
-    now: DateTime<Utc>,
-    colour: bool,
-) -> String {
+fn show(report: &StatusReport, running: bool, detailed: bool, now: DateTime<Utc>, colour: bool) -> String {
     let mut text = headline(&report.daemon, running);
     if report.lanes.is_empty() {
         text.push_str("no team is known yet\n");
@@ -118,11 +119,12 @@ fn show(
             text.push_str(&format_problem(problem));
         }
         for converged in report.lanes.iter().filter_map(|lane| lane.converged.as_ref()) {
-            text.push_str(&format!(
-                "last ready at {} with commit {}\n",
+            let _ = writeln!(
+                text,
+                "last ready at {} with commit {}",
                 converged.at.format("%Y-%m-%d %H:%M:%S UTC"),
                 converged.revision.short()
-            ));
+            );
         }
     }
     text
@@ -145,20 +147,27 @@ fn table(lanes: &[LaneRecord], now: DateTime<Utc>, colour: bool) -> String {
 }
 
 fn format_problem(problem: &crate::run::record::Problem) -> String {
-    format!("- {} {} ({}): {}\n", problem.operation, problem.object, problem.class, problem.message)
+    format!(
+        "- {} {} ({}): {}\n",
+        problem.operation, problem.object, problem.class, problem.message
+    )
 }
 
 fn headline(daemon: &DaemonRecord, running: bool) -> String {
-    let who = if running { "a daemon is running" } else { "no daemon is running; this is its journal" };
+    let who = if running {
+        "a daemon is running"
+    } else {
+        "no daemon is running; this is its journal"
+    };
     let commit = match &daemon.revision {
         Some(revision) => format!("commit {}", revision.short()),
         None => "no commit yet".to_owned(),
     };
     let mut text = format!("{who}, {commit}\n");
     if let Some((revision, faults)) = &daemon.refused {
-        text.push_str(&format!("the newest commit {} is refused:\n", revision.short()));
+        let _ = writeln!(text, "the newest commit {} is refused:", revision.short());
         for fault in faults {
-            text.push_str(&format!("  {fault}\n"));
+            let _ = writeln!(text, "  {fault}");
         }
     }
     text
@@ -184,7 +193,11 @@ fn paint(state: &'static str, colour: bool) -> String {
         "waiting" | "running" | "pending" => 33,
         _ => 2,
     };
-    if colour { format!("\u{1b}[{code}m{state}\u{1b}[0m") } else { state.to_owned() }
+    if colour {
+        format!("\u{1b}[{code}m{state}\u{1b}[0m")
+    } else {
+        state.to_owned()
+    }
 }
 
 fn about(lane: &LaneRecord) -> String {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::edge::harbor::{HarborClient, HarborSettings};
-use crate::edge::kubernetes::{ClusterClient, ClusterSettings};
 use crate::edge::kubernetes::ConnectError;
+use crate::edge::kubernetes::{ClusterClient, ClusterSettings};
 use crate::run::target::{Cluster, Harbor, TargetError};
 use crate::settings::{HarborAccess, KubernetesAccess};
 
@@ -56,5 +56,8 @@ pub async fn connect(
         timeout: kubernetes.timeout,
     })
     .await?;
-    Ok(Servers { harbor: Arc::new(harbor), cluster: Arc::new(cluster) })
+    Ok(Servers {
+        harbor: Arc::new(harbor),
+        cluster: Arc::new(cluster),
+    })
 }

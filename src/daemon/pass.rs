@@ -73,7 +73,12 @@ impl Surroundings {
     /// These servers and this journal, with the system's randomness.
     #[must_use]
     pub fn new(harbor: Arc<dyn Harbor>, cluster: Arc<dyn Cluster>, journal: Arc<dyn Journal>) -> Self {
-        Self { harbor, cluster, journal, chance: Arc::new(SystemChance) }
+        Self {
+            harbor,
+            cluster,
+            journal,
+            chance: Arc::new(SystemChance),
+        }
     }
 }
 
@@ -94,7 +99,9 @@ pub(super) async fn engine(
         chance: surroundings.chance,
         platform_rules: adjust(source.platform_rules()),
         team_rules: adjust(source.team_rules()),
-        plan_options: PlanOptions { create_namespaces: settings.create_namespaces },
+        plan_options: PlanOptions {
+            create_namespaces: settings.create_namespaces,
+        },
         client_secret: settings.oidc_client_secret.clone(),
         lanes: settings.lanes,
         persistent,
@@ -131,15 +138,27 @@ pub async fn apply(
     }
     engine.stop(settings.stop_deadline).await;
     let good = revision.clone();
-    engine.board().keep_daemon(|daemon| daemon.revision = Some(good)).await?;
+    engine
+        .board()
+        .keep_daemon(|daemon| daemon.revision = Some(good))
+        .await?;
     let lanes = engine.records();
     let outcome = outcome(&lanes);
-    Ok(PassReport { revision, outcome: if held { outcome.or_parked() } else { outcome }, lanes, stopped })
+    Ok(PassReport {
+        revision,
+        outcome: if held { outcome.or_parked() } else { outcome },
+        lanes,
+        stopped,
+    })
 }
 
 impl Outcome {
     fn or_parked(self) -> Self {
-        if self == Self::Failed { Self::Failed } else { Self::Parked }
+        if self == Self::Failed {
+            Self::Failed
+        } else {
+            Self::Parked
+        }
     }
 }
 
@@ -151,7 +170,10 @@ pub fn outcome(lanes: &[LaneRecord]) -> Outcome {
         match &lane.state {
             RunState::Done => {}
             RunState::Parked { .. }
-                if lane.problems.iter().all(|problem| problem.class == ErrorClass::Rejected)
+                if lane
+                    .problems
+                    .iter()
+                    .all(|problem| problem.class == ErrorClass::Rejected)
                     && !lane.problems.is_empty() =>
             {
                 outcome = outcome.or_parked();

@@ -26,21 +26,32 @@ pub async fn preview(
     settings: &RunSettings,
 ) -> Result<(FullPlan, Option<TargetError>), TargetError> {
     let of_platform = harbor.observe_platform(&intent.platform.shared_groups).await?;
-    let platform =
-        plan::plan_platform(&intent.platform, &of_platform, settings.oidc_client_secret.is_some());
+    let platform = plan::plan_platform(
+        &intent.platform,
+        &of_platform,
+        settings.oidc_client_secret.is_some(),
+    );
 
     let teams: Vec<_> = intent.teams.iter().cloned().map(Arc::new).collect();
-    let extent = if teams.len() > 2 { Extent::Lists } else { Extent::Single };
+    let extent = if teams.len() > 2 {
+        Extent::Lists
+    } else {
+        Extent::Single
+    };
     let prefix = of_platform.robot_prefix();
-    let (of_harbor, of_cluster) =
-        tokio::join!(harbor.observe_teams(&teams, prefix, extent), cluster.observe_teams(&teams, extent));
+    let (of_harbor, of_cluster) = tokio::join!(
+        harbor.observe_teams(&teams, prefix, extent),
+        cluster.observe_teams(&teams, extent)
+    );
     let mut of_harbor = of_harbor?;
     let (mut of_cluster, unread) = match of_cluster {
         Ok(sides) => (Some(sides), None),
         Err(error) => (None, Some(error)),
     };
 
-    let options = PlanOptions { create_namespaces: settings.create_namespaces };
+    let options = PlanOptions {
+        create_namespaces: settings.create_namespaces,
+    };
     let observed: Vec<_> = teams
         .into_iter()
         .map(|desired| {
@@ -60,7 +71,7 @@ pub async fn preview(
                     let proof = harbor.prove_login(&desired.project.name, &wanted.login).await?;
                     observed.proofs.insert(wanted.secret, proof);
                 }
-                Ok(plan::plan_team(&desired, &observed, &options))
+                Ok(plan::plan_team(&desired, &observed, options))
             }
         })
         .buffered(TEAMS_AT_ONCE);

@@ -139,7 +139,9 @@ pub async fn rehearse(
         journal: Arc::new(MemoryJournal::default()),
         chance: Arc::new(SeededChance::new(options.seed)),
     };
-    let engine = pass::engine(source, surroundings, &settings, true, impatient).await.map_err(PassError::from)?;
+    let engine = pass::engine(source, surroundings, &settings, true, impatient)
+        .await
+        .map_err(PassError::from)?;
     let mut held = false;
     for revision in revisions {
         let reading = match &revision {
@@ -163,12 +165,17 @@ pub async fn rehearse(
         for desired in &intent.teams {
             stage.kubernetes.add_namespace(desired.namespace.as_str());
         }
-        let plan = preview::preview(&intent, &stage.servers.harbor, &stage.servers.cluster, &settings).await.ok();
+        let plan = preview::preview(&intent, &stage.servers.harbor, &stage.servers.cluster, &settings)
+            .await
+            .ok();
         audience.planned(&reading, plan.as_ref().map(|(plan, _)| plan));
         stage.harbor.reset_counts();
         stage.kubernetes.reset_counts();
         let began = std::time::Instant::now();
-        engine.submit(intent, Reach::Changed).await.map_err(PassError::from)?;
+        engine
+            .submit(intent, Reach::Changed)
+            .await
+            .map_err(PassError::from)?;
         tokio::select! {
             () = follow(&engine, audience) => {}
             () = stop.cancelled() => break,
@@ -219,19 +226,34 @@ struct Stage {
 
 impl Stage {
     async fn set(options: &RehearsalOptions) -> Result<Self, RehearsalError> {
-        let weather =
-            Weather { latency: options.latency, fail_rate: options.fail_rate, seed: options.seed };
-        let saved = options.from.as_ref().map(|path| SavedState::read(path)).transpose()?;
+        let weather = Weather {
+            latency: options.latency,
+            fail_rate: options.fail_rate,
+            seed: options.seed,
+        };
+        let saved = options.from.as_ref().map(SavedState::read).transpose()?;
         let (harbor_state, kubernetes_state, password) = match saved {
-            Some(saved) => (Some(saved.harbor), Some(saved.kubernetes), Some(saved.admin_password)),
+            Some(saved) => (
+                Some(saved.harbor),
+                Some(saved.kubernetes),
+                Some(saved.admin_password),
+            ),
             None => (None, None, None),
         };
-        let mut harbor_options = HarborOptions { state: harbor_state, weather, ..HarborOptions::default() };
+        let mut harbor_options = HarborOptions {
+            state: harbor_state,
+            weather,
+            ..HarborOptions::default()
+        };
         if let Some(password) = password {
             harbor_options.admin_password = SecretString::from(password);
         }
         let harbor = HarborStandIn::start(harbor_options).await?;
-        let kubernetes = KubernetesStandIn::start(KubernetesOptions { state: kubernetes_state, weather }).await?;
+        let kubernetes = KubernetesStandIn::start(KubernetesOptions {
+            state: kubernetes_state,
+            weather,
+        })
+        .await?;
         let servers = connect::connect(
             &HarborAccess {
                 url: harbor.base_url(),
@@ -253,7 +275,11 @@ impl Stage {
             },
         )
         .await?;
-        Ok(Self { harbor, kubernetes, servers })
+        Ok(Self {
+            harbor,
+            kubernetes,
+            servers,
+        })
     }
 
     fn save(&self, path: &PathBuf) -> Result<(), RehearsalError> {
@@ -262,8 +288,11 @@ impl Stage {
             harbor: self.harbor.snapshot(),
             kubernetes: self.kubernetes.snapshot(),
         };
-        let failed =
-            |source| RehearsalError::Saved { act: "write", path: path.clone(), source };
+        let failed = |source| RehearsalError::Saved {
+            act: "write",
+            path: path.clone(),
+            source,
+        };
         let text = serde_json::to_vec(&saved).map_err(|error| failed(error.into()))?;
         std::fs::write(path, text).map_err(|error| failed(error.into()))
     }
@@ -271,7 +300,11 @@ impl Stage {
 
 impl SavedState {
     fn read(path: &PathBuf) -> Result<Self, RehearsalError> {
-        let failed = |source| RehearsalError::Saved { act: "read", path: path.clone(), source };
+        let failed = |source| RehearsalError::Saved {
+            act: "read",
+            path: path.clone(),
+            source,
+        };
         let text = std::fs::read(path).map_err(|error| failed(error.into()))?;
         serde_json::from_slice(&text).map_err(|error| failed(error.into()))
     }

@@ -65,18 +65,31 @@ pub async fn run(
     let engine = Arc::new(engine.map_err(PassError::from)?);
     let told = engine.clone();
     let telling = stop.child_token();
-    status::tell(&settings.state, Arc::new(move || status::report(told.board())), telling.clone())?;
+    status::tell(
+        &settings.state,
+        Arc::new(move || status::report(told.board())),
+        telling.clone(),
+    )?;
 
     let poke = Arc::new(Notify::new());
-    let _watch = start_watch(&source, poke.clone());
+    let _watches = start_watch(&source, &poke);
     let deadline = settings.stop_deadline;
-    let mut service = Service { source, engine: engine.clone(), settings, seen: None, intent: None };
+    let mut service = Service {
+        source,
+        engine: engine.clone(),
+        settings,
+        seen: None,
+        intent: None,
+    };
     let ended = tokio::select! {
         ended = service.work(&poke) => ended,
         () = stop.cancelled() => Ok(()),
         error = engine.failed() => Err(PassError::Broken(error).into()),
     };
-    tracing::info!("stopping: steps in hand have {} to end", humantime::format_duration(deadline));
+    tracing::info!(
+        "stopping: steps in hand have {} to end",
+        humantime::format_duration(deadline)
+    );
     if !engine.stop(deadline).await {
         tracing::warn!("some steps did not end in time and were cut off; the next start finishes them");
     }
@@ -85,15 +98,18 @@ pub async fn run(
 }
 
 /// Watches the repository where that is possible; the poll remains where it is not.
-fn start_watch(source: &Source, poke: Arc<Notify>) -> Option<Watch> {
-    let (path, watched): (PathBuf, _) = source.watched();
-    match watch::watch(&path, watched, poke) {
+fn start_watch(source: &Source, poke: &Arc<Notify>) -> Vec<Watch> {
+    let watch = |(path, watched): (PathBuf, _)| match watch::watch(&path, watched, poke.clone()) {
         Ok(watch) => Some(watch),
         Err(error) => {
-            tracing::warn!(error = %error, "the repository can't be watched; it is polled alone");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the repository is polled alone: {error}"
+            );
             None
         }
-    }
+    };
+    source.watched().into_iter().filter_map(watch).collect()
 }
 
 impl Service {
@@ -119,7 +135,13 @@ impl Service {
 
     fn next_sweep(&self) -> Duration {
         let now = Utc::now();
-        let last = self.engine.board().daemon().last_fired.get(Source::SWEEP).copied();
+        let last = self
+            .engine
+            .board()
+            .daemon()
+            .last_fired
+            .get(Source::SWEEP)
+            .copied();
         self.source
             .next_sweep(last, now, SystemChance.unit())
             .and_then(|at| (at - now).to_std().ok())
@@ -149,7 +171,9 @@ impl Service {
         self.seen = Some(revision.clone());
         match reading.intent {
             // What teams have stays, as when they are removed.
-            None => tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done"),
+            None => {
+                tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done");
+            }
             Some(intent) => {
                 self.intent = Some(intent.clone());
                 self.engine.submit(intent, reach).await?;
@@ -167,8 +191,13 @@ impl Service {
 
     /// A commit that is refused changes nothing; at a start the last good one is taken in its place.
     async fn unreadable(&mut self, error: SourceError, reach: Reach) -> Result<(), ServiceError> {
-        tracing::error!(error = &error as &dyn std::error::Error, "the repository's newest state can't be used");
-        let SourceError::Refused { revision, faults } = error else { return Ok(()) };
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the repository's newest state can't be used"
+        );
+        let SourceError::Refused { revision, faults } = error else {
+            return Ok(());
+        };
         self.seen = Some(revision.clone());
         self.engine
             .board()
@@ -176,7 +205,12 @@ impl Service {
                 daemon.refused = Some((revision, faults.iter().map(ToString::to_string).collect()));
             })
             .await?;
-        let last_good = self.engine.board().daemon().revision.filter(|_| self.intent.is_none());
+        let last_good = self
+            .engine
+            .board()
+            .daemon()
+            .revision
+            .filter(|_| self.intent.is_none());
         if let Some(last_good) = last_good {
             match self.source.read_at(&last_good).await {
                 Ok(reading) => {
@@ -186,7 +220,10 @@ impl Service {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the last good commit can't be read");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the last good commit can't be read"
+                    );
                 }
             }
         }

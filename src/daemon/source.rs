@@ -154,7 +154,8 @@ impl Source {
     /// # Errors
     /// When there is none, as in a plain folder.
     pub async fn head(&self) -> Result<Revision, SourceError> {
-        self.blocking(|inner| Ok(inner.repository.head(inner.reference.as_deref())?)).await
+        self.blocking(|inner| Ok(inner.repository.head(inner.reference.as_deref())?))
+            .await
     }
 
     /// Whether the working tree is read instead of commits.
@@ -178,7 +179,8 @@ impl Source {
     /// When the repository has no such commits, or is no repository.
     pub async fn commits(&self, range: &str) -> Result<Vec<Revision>, SourceError> {
         let range = range.to_owned();
-        self.blocking(move |inner| Ok(inner.repository.commits(&range)?)).await
+        self.blocking(move |inner| Ok(inner.repository.commits(&range)?))
+            .await
     }
 
     /// How the platform's steps are carried out.
@@ -201,18 +203,33 @@ impl Source {
 
     /// When the next look for drift is due.
     #[must_use]
-    pub fn next_sweep(&self, last: Option<DateTime<Utc>>, now: DateTime<Utc>, random: f64) -> Option<DateTime<Utc>> {
+    pub fn next_sweep(
+        &self,
+        last: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        random: f64,
+    ) -> Option<DateTime<Utc>> {
         self.0.jobs.next_repair(last, now, random)
     }
 
-    /// What has to be watched to notice a change.
+    /// What has to be watched to notice a change. A linked worktree has its HEAD in a folder of its own and
+    /// its branches in its repository's.
     #[must_use]
-    pub fn watched(&self) -> (PathBuf, Watched) {
+    pub fn watched(&self) -> Vec<(PathBuf, Watched)> {
         let repository = &self.0.repository;
-        match repository.git_directory() {
-            Some(folder) if !self.0.working_tree => (folder.to_owned(), Watched::GitFolder),
-            _ => (repository.path().join(&self.0.options.root).join("env"), Watched::Folder),
+        if self.0.working_tree {
+            return vec![(
+                repository.path().join(&self.0.options.root).join("env"),
+                Watched::Folder,
+            )];
         }
+        let own = repository.git_directory().map(Path::to_owned);
+        let mut folders: Vec<_> = own.into_iter().chain(repository.common_directory()).collect();
+        folders.dedup();
+        folders
+            .into_iter()
+            .map(|folder| (folder, Watched::GitFolder))
+            .collect()
     }
 
     async fn blocking<T: Send + 'static>(
@@ -220,7 +237,9 @@ impl Source {
         work: impl FnOnce(&Inner) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || work(&inner)).await.map_err(SourceError::Thread)?
+        tokio::task::spawn_blocking(move || work(&inner))
+            .await
+            .map_err(SourceError::Thread)?
     }
 }
 
@@ -231,11 +250,19 @@ impl Source {
 pub fn read_jobs(folder: Option<&Path>) -> Result<JobDeclarations, SourceError> {
     let mut files = Vec::new();
     if let Some(path) = folder {
-        let failed = |source| SourceError::JobFiles { path: path.to_owned(), source };
+        let failed = |source| SourceError::JobFiles {
+            path: path.to_owned(),
+            source,
+        };
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".yaml") && !name.starts_with('.') {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+                && !name.starts_with('.')
+            {
                 files.push((name, std::fs::read_to_string(entry.path()).map_err(failed)?));
             }
         }
@@ -277,7 +304,10 @@ impl Inner {
         revision: &Revision,
     ) -> Result<Reading, SourceError> {
         let snapshot = built.map_err(|error| match error {
-            SnapshotError::Refused { faults } => SourceError::Refused { revision: revision.clone(), faults },
+            SnapshotError::Refused { faults } => SourceError::Refused {
+                revision: revision.clone(),
+                faults,
+            },
             SnapshotError::Unreadable(source) => SourceError::Unreadable {
                 repository: self.repository.path().to_owned(),
                 revision: revision.clone(),
@@ -285,13 +315,20 @@ impl Inner {
             },
         })?;
         let intent = self.intent(&snapshot)?;
-        Ok(Reading { snapshot: Arc::new(snapshot), intent })
+        Ok(Reading {
+            snapshot: Arc::new(snapshot),
+            intent,
+        })
     }
 
     /// What a snapshot asks for, by the jobs' parameters.
     fn intent(&self, snapshot: &Snapshot) -> Result<Option<Intent>, SourceError> {
         let platform = &snapshot.platform;
-        let Some(host) = platform.registry_host.as_ref().filter(|_| platform.harbor_enabled) else {
+        let Some(host) = platform
+            .registry_host
+            .as_ref()
+            .filter(|_| platform.harbor_enabled)
+        else {
             return Ok(None);
         };
         let inputs = PlatformInputs {
@@ -303,14 +340,20 @@ impl Inner {
         };
         let teams = snapshot.teams.values().map(|team| {
             let desired = self.jobs.provision(&team.id, host, team.storage_quota);
-            desired.map_err(|source| SourceError::Name { team: team.id.clone(), source })
+            desired.map_err(|source| SourceError::Name {
+                team: team.id.clone(),
+                source,
+            })
         });
         // A name that is no team id was never provisioned, so there is nothing of it to hold.
         let held: BTreeMap<TeamId, Vec<String>> = snapshot
             .held
             .iter()
             .filter_map(|(name, faults)| {
-                Some((TeamId::new(name.as_str()).ok()?, faults.iter().map(ToString::to_string).collect()))
+                Some((
+                    TeamId::new(name.as_str()).ok()?,
+                    faults.iter().map(ToString::to_string).collect(),
+                ))
             })
             .collect();
         Ok(Some(Intent {

@@ -46,7 +46,7 @@ pub fn watch(path: &Path, watched: Watched, poke: Arc<Notify>) -> Result<Watch, 
         let path = path.to_owned();
         move |source| WatchError { path, source }
     };
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    let mut kernel = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading the repository opens and closes files; only changes matter.
         if event.is_ok_and(|event| event.kind.is_access()) {
             return;
@@ -55,14 +55,23 @@ pub fn watch(path: &Path, watched: Watched, poke: Arc<Notify>) -> Result<Watch, 
     })
     .map_err(failed(path))?;
     match watched {
-        Watched::Folder => watcher.watch(path, RecursiveMode::Recursive).map_err(failed(path))?,
+        Watched::Folder => kernel
+            .watch(path, RecursiveMode::Recursive)
+            .map_err(failed(path))?,
         Watched::GitFolder => {
-            watcher.watch(path, RecursiveMode::NonRecursive).map_err(failed(path))?;
+            kernel
+                .watch(path, RecursiveMode::NonRecursive)
+                .map_err(failed(path))?;
             let refs = path.join("refs");
-            watcher.watch(&refs, RecursiveMode::Recursive).map_err(failed(&refs))?;
+            // A linked worktree's own folder has none.
+            if refs.is_dir() {
+                kernel
+                    .watch(&refs, RecursiveMode::Recursive)
+                    .map_err(failed(&refs))?;
+            }
         }
     }
-    Ok(Watch { _watcher: watcher })
+    Ok(Watch { _watcher: kernel })
 }
 
 #[cfg(test)]

@@ -40,22 +40,37 @@ enum Standing<'a> {
 /// no Secret of the robot is as harborage published it. A disabled robot's can't be tried.
 #[must_use]
 pub fn logins_to_prove(desired: &DesiredTeam, observed: &ObservedTeam) -> Vec<LoginToProve> {
-    let (Some(harbor), Some(cluster)) = (&observed.harbor, &observed.cluster) else { return Vec::new() };
+    let (Some(harbor), Some(cluster)) = (&observed.harbor, &observed.cluster) else {
+        return Vec::new();
+    };
     let mut logins = Vec::new();
     for credential in &desired.credentials {
-        let Some(robot) = harbor.robots.get(&credential.robot.name).filter(|robot| !robot.disabled) else {
+        let Some(robot) = harbor
+            .robots
+            .get(&credential.robot.name)
+            .filter(|robot| !robot.disabled)
+        else {
             continue;
         };
-        let standings: Vec<_> =
-            credential.secrets.iter().map(|secret| standing(desired, secret, robot, observed)).collect();
-        if standings.iter().any(|standing| matches!(standing, Standing::Published(_))) {
+        let standings: Vec<_> = credential
+            .secrets
+            .iter()
+            .map(|secret| standing(desired, secret, robot, observed))
+            .collect();
+        if standings
+            .iter()
+            .any(|standing| matches!(standing, Standing::Published(_)))
+        {
             continue;
         }
         for (secret, standing) in credential.secrets.iter().zip(&standings) {
             if let (Standing::Untried, Some(held)) = (standing, cluster.secrets.get(&secret.name))
                 && let Some(login) = login_of(&desired.registry_host, held, robot)
             {
-                logins.push(LoginToProve { secret: secret.name.clone(), login });
+                logins.push(LoginToProve {
+                    secret: secret.name.clone(),
+                    login,
+                });
             }
         }
     }
@@ -83,13 +98,21 @@ pub(super) fn steps(
             Err(why) => step(format!("robot {name}"), Verdict::Wait, why, None),
         };
         let secrets = credential.secrets.iter().map(|secret| {
-            let held = observed.cluster.as_ref().is_some_and(|side| side.secrets.contains_key(&secret.name));
+            let held = observed
+                .cluster
+                .as_ref()
+                .is_some_and(|side| side.secrets.contains_key(&secret.name));
             let verdict = match (secrets_writable, held) {
                 (Err(_), _) => Verdict::Wait,
                 (Ok(()), true) => Verdict::Change,
                 (Ok(()), false) => Verdict::Create,
             };
-            self::step(format!("Secret {}", secret.name), verdict, "it gets the new robot's login", None)
+            self::step(
+                format!("Secret {}", secret.name),
+                verdict,
+                "it gets the new robot's login",
+                None,
+            )
         });
         return (std::iter::once(step).chain(secrets).collect(), true);
     };
@@ -123,10 +146,16 @@ fn repair_robot(desired: &DesiredTeam, credential: &DesiredCredential, robot: &O
         return step(object, Verdict::Keep, "it is as declared", None);
     }
     if !robot.editable {
-        let why = format!("{}, and Harbor does not let a robot of the old kind be changed", differences.join(", "));
+        let why = format!(
+            "{}, and Harbor does not let a robot of the old kind be changed",
+            differences.join(", ")
+        );
         return step(object, Verdict::Report, &why, None);
     }
-    let action = Action::UpdateRobot { robot: credential.robot.name.clone(), robot_id: robot.id };
+    let action = Action::UpdateRobot {
+        robot: credential.robot.name.clone(),
+        robot_id: robot.id,
+    };
     step(object, Verdict::Change, &differences.join(", "), Some(action))
 }
 
@@ -141,8 +170,18 @@ fn robot_differences(
     }
     let lifetime = credential.robot.lifetime.as_harbor();
     if robot.duration != lifetime {
-        let days = |days: i64| if days < 0 { "never".to_owned() } else { format!("after {days} days") };
-        differences.push(format!("it expires {}, not {}", days(robot.duration), days(lifetime)));
+        let days = |days: i64| {
+            if days < 0 {
+                "never".to_owned()
+            } else {
+                format!("after {days} days")
+            }
+        };
+        differences.push(format!(
+            "it expires {}, not {}",
+            days(robot.duration),
+            days(lifetime)
+        ));
     }
     let project = desired.project.name.as_str();
     let exact = matches!(robot.permissions.as_slice(),
@@ -151,10 +190,24 @@ fn robot_differences(
         let held = robot
             .permissions
             .iter()
-            .flat_map(|entry| entry.access.iter().map(move |access| format!("{access} in {}", entry.namespace)))
+            .flat_map(|entry| {
+                entry
+                    .access
+                    .iter()
+                    .map(move |access| format!("{access} in {}", entry.namespace))
+            })
             .collect::<Vec<_>>();
-        let wanted = credential.robot.access.iter().map(Access::to_string).collect::<Vec<_>>();
-        let held = if held.is_empty() { "nothing".to_owned() } else { held.join(", ") };
+        let wanted = credential
+            .robot
+            .access
+            .iter()
+            .map(Access::to_string)
+            .collect::<Vec<_>>();
+        let held = if held.is_empty() {
+            "nothing".to_owned()
+        } else {
+            held.join(", ")
+        };
         differences.push(format!("it may {held}, not {} in {project}", wanted.join(", ")));
     }
     differences
@@ -175,16 +228,30 @@ fn secret_steps(
     let source = standings
         .iter()
         .find(|(_, standing)| matches!(standing, Standing::Published(_)))
-        .or_else(|| standings.iter().find(|(_, standing)| matches!(standing, Standing::Accepted(_))))
+        .or_else(|| {
+            standings
+                .iter()
+                .find(|(_, standing)| matches!(standing, Standing::Accepted(_)))
+        })
         .map(|(secret, _)| secret.name.clone());
     match source {
         Some(source) => publish_steps(desired, credential, robot, &standings, &source),
-        None if standings.iter().any(|(_, standing)| matches!(standing, Standing::Untried)) => standings
+        None if standings
             .iter()
-            .map(|(secret, _)| {
-                step(format!("Secret {}", secret.name), Verdict::Wait, "its login could not be tried", None)
-            })
-            .collect(),
+            .any(|(_, standing)| matches!(standing, Standing::Untried)) =>
+        {
+            standings
+                .iter()
+                .map(|(secret, _)| {
+                    step(
+                        format!("Secret {}", secret.name),
+                        Verdict::Wait,
+                        "its login could not be tried",
+                        None,
+                    )
+                })
+                .collect()
+        }
         None => replace_steps(credential, robot, &standings),
     }
 }
@@ -206,7 +273,10 @@ fn publish_steps(
                     Some(fault) => (Verdict::Change, fault),
                 },
                 Standing::Accepted(held) => match form_fault(desired, secret, held, robot) {
-                    None => (Verdict::Adopt, "its login works; it is marked, the credential stays".to_owned()),
+                    None => (
+                        Verdict::Adopt,
+                        "its login works; it is marked, the credential stays".to_owned(),
+                    ),
                     Some(fault) => (Verdict::Change, format!("{fault}; the credential stays")),
                 },
                 Standing::Missing => (Verdict::Create, "it does not exist".to_owned()),
@@ -231,8 +301,10 @@ fn replace_steps(
     robot: &ObservedRobot,
     standings: &[(&DesiredSecret, Standing<'_>)],
 ) -> Vec<Step> {
-    let mut action =
-        Some(Action::ReplaceCredential { robot: credential.robot.name.clone(), robot_id: robot.id });
+    let mut action = Some(Action::ReplaceCredential {
+        robot: credential.robot.name.clone(),
+        robot_id: robot.id,
+    });
     standings
         .iter()
         .map(|(secret, standing)| {
@@ -253,8 +325,13 @@ fn standing<'a>(
     robot: &ObservedRobot,
     observed: &'a ObservedTeam,
 ) -> Standing<'a> {
-    let held = observed.cluster.as_ref().and_then(|side| side.secrets.get(&secret.name));
-    let Some(held) = held else { return Standing::Missing };
+    let held = observed
+        .cluster
+        .as_ref()
+        .and_then(|side| side.secrets.get(&secret.name));
+    let Some(held) = held else {
+        return Standing::Missing;
+    };
     let config = match &held.content {
         None => return Standing::Useless("it lacks the key of the docker configuration"),
         Some(Err(_)) => return Standing::Useless("its docker configuration can't be read"),
@@ -268,7 +345,9 @@ fn standing<'a>(
     }
     let published = held.mark.as_ref().is_some_and(|mark| {
         mark.robot_id == robot.id
-            && config.login(&desired.registry_host).is_some_and(|login| login.username == robot.full_name)
+            && config
+                .login(&desired.registry_host)
+                .is_some_and(|login| login.username == robot.full_name)
             && config.login_digest(&desired.registry_host).as_ref() == Some(&mark.login_digest)
     });
     match observed.proofs.get(&secret.name) {
@@ -282,7 +361,9 @@ fn standing<'a>(
 /// The robot's login in a Secret: under the registry, or under a former host of the platform.
 fn login_of(host: &RegistryHost, held: &ObservedSecret, robot: &ObservedRobot) -> Option<Login> {
     let config = held.content.as_ref()?.as_ref().ok()?;
-    let current = config.login(host).filter(|login| login.username == robot.full_name);
+    let current = config
+        .login(host)
+        .filter(|login| login.username == robot.full_name);
     current.or_else(|| config.login_of(&robot.full_name))
 }
 
@@ -294,16 +375,31 @@ fn form_fault(
     robot: &ObservedRobot,
 ) -> Option<String> {
     if held.secret_type != secret.form.secret_type() {
-        return Some(format!("its type is {}, not {}", held.secret_type, secret.form.secret_type()));
+        return Some(format!(
+            "its type is {}, not {}",
+            held.secret_type,
+            secret.form.secret_type()
+        ));
     }
     let config = held.content.as_ref()?.as_ref().ok()?;
     let host = &desired.registry_host;
-    if config.login(host).is_none_or(|login| login.username != robot.full_name) {
+    if config
+        .login(host)
+        .is_none_or(|login| login.username != robot.full_name)
+    {
         return Some(format!("its login is not for {host}"));
     }
-    config.has_former_host(host, &robot.full_name).then(|| "it also names a former registry host".to_owned())
+    config
+        .has_former_host(host, &robot.full_name)
+        .then(|| "it also names a former registry host".to_owned())
 }
 
 fn step(object: String, verdict: Verdict, why: &str, action: Option<Action>) -> Step {
-    Step { operation: Operation::EnsureCredentials, object, verdict, why: why.to_owned(), action }
+    Step {
+        operation: Operation::EnsureCredentials,
+        object,
+        verdict,
+        why: why.to_owned(),
+        action,
+    }
 }

@@ -91,9 +91,15 @@ impl ProjectRole {
     /// The role of a number, when Harbor knows it.
     #[must_use]
     pub fn of_id(id: i64) -> Option<Self> {
-        [Self::ProjectAdmin, Self::Developer, Self::Guest, Self::Maintainer, Self::LimitedGuest]
-            .into_iter()
-            .find(|role| role.id() == id)
+        [
+            Self::ProjectAdmin,
+            Self::Developer,
+            Self::Guest,
+            Self::Maintainer,
+            Self::LimitedGuest,
+        ]
+        .into_iter()
+        .find(|role| role.id() == id)
     }
 
     /// The role as people say it.

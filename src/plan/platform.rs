@@ -33,7 +33,9 @@ pub fn plan_platform(
     let mut changes = BTreeMap::new();
     let mut kept = 0_usize;
     for (key, value) in desired.configuration.iter().filter(|(key, _)| *key != PREFIX_KEY) {
-        let Some(held) = observed.configuration.get(key) else { continue };
+        let Some(held) = observed.configuration.get(key) else {
+            continue;
+        };
         if held.value == *value {
             kept += 1;
         } else if held.editable {
@@ -57,9 +59,14 @@ pub fn plan_platform(
             None,
         ));
     }
-    prefix(desired, observed, &mut changes, &mut steps);
+    steps.extend(prefix(desired, observed));
     steps.push(if changes.is_empty() {
-        step("configuration".to_owned(), Verdict::Keep, &format!("{kept} keys are as declared"), None)
+        step(
+            "configuration".to_owned(),
+            Verdict::Keep,
+            &format!("{kept} keys are as declared"),
+            None,
+        )
     } else {
         let why = changes
             .iter()
@@ -70,7 +77,10 @@ pub fn plan_platform(
             .collect::<Vec<_>>()
             .join(", ");
         let with_client_secret = with_client_secret && client_secret_known;
-        let action = Some(Action::WriteConfiguration { changes, with_client_secret });
+        let action = Some(Action::WriteConfiguration {
+            changes,
+            with_client_secret,
+        });
         step("configuration".to_owned(), Verdict::Change, &why, action)
     });
     groups(desired, observed, &mut steps);
@@ -82,29 +92,44 @@ fn is_oidc(key: &str) -> bool {
 }
 
 /// The robot prefix is applied when Harbor reads a robot, so a new one renames every robot there is, and
-/// every login in use stops working.
-fn prefix(
-    desired: &DesiredPlatform,
-    observed: &ObservedPlatform,
-    changes: &mut BTreeMap<String, Value>,
-    steps: &mut Vec<Step>,
-) {
-    let Some(wanted) = &desired.robot_prefix else { return };
+/// every login in use stops working. It is written by itself, before any robot is made, so that nothing
+/// else that Harbor may refuse keeps it back.
+fn prefix(desired: &DesiredPlatform, observed: &ObservedPlatform) -> Option<Step> {
+    let wanted = desired.robot_prefix.as_ref()?;
     let held = observed.robot_prefix();
     if held == wanted {
-        return;
+        return None;
     }
-    let editable = observed.configuration.get(PREFIX_KEY).is_some_and(|item| item.editable);
-    if editable && !observed.has_robots {
-        changes.insert(PREFIX_KEY.to_owned(), Value::from(wanted.as_str()));
-    } else if !editable {
-        let why = format!("it is {held:?}, not {wanted:?}, and Harbor does not let it be changed");
-        steps.push(step("robot name prefix".to_owned(), Verdict::Report, &why, None));
-    } else {
+    let editable = observed
+        .configuration
+        .get(PREFIX_KEY)
+        .is_some_and(|item| item.editable);
+    let (verdict, why, action) = if !editable {
+        (
+            Verdict::Report,
+            format!("it is {held:?}, not {wanted:?}, and Harbor does not let it be changed"),
+            None,
+        )
+    } else if observed.has_robots {
         // Robots keep their names and their logins work: nothing is wrong that a person has to mend.
-        let why = format!("it is {held:?}; {wanted:?} would rename the robots that exist");
-        steps.push(step("robot name prefix".to_owned(), Verdict::Keep, &why, None));
-    }
+        (
+            Verdict::Keep,
+            format!("it is {held:?}; {wanted:?} would rename the robots that exist"),
+            None,
+        )
+    } else {
+        let changes = BTreeMap::from([(PREFIX_KEY.to_owned(), Value::from(wanted.as_str()))]);
+        let action = Action::WriteConfiguration {
+            changes,
+            with_client_secret: false,
+        };
+        (
+            Verdict::Change,
+            format!("it is {held:?}, not {wanted:?}, and there is no robot yet"),
+            Some(action),
+        )
+    };
+    Some(step("robot name prefix".to_owned(), verdict, &why, action))
 }
 
 fn groups(desired: &DesiredPlatform, observed: &ObservedPlatform, steps: &mut Vec<Step>) {
@@ -124,10 +149,22 @@ fn groups(desired: &DesiredPlatform, observed: &ObservedPlatform, steps: &mut Ve
             let action = Some(Action::CreateGroup { group: group.clone() });
             (Verdict::Create, "it does not exist".to_owned(), action)
         };
-        steps.push(Step { operation: Operation::EnsureSharedGroups, object, verdict, why, action });
+        steps.push(Step {
+            operation: Operation::EnsureSharedGroups,
+            object,
+            verdict,
+            why,
+            action,
+        });
     }
 }
 
 fn step(object: String, verdict: Verdict, why: &str, action: Option<Action>) -> Step {
-    Step { operation: Operation::EnsureConfiguration, object, verdict, why: why.to_owned(), action }
+    Step {
+        operation: Operation::EnsureConfiguration,
+        object,
+        verdict,
+        why: why.to_owned(),
+        action,
+    }
 }

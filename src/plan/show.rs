@@ -39,10 +39,19 @@ impl FullPlan {
     #[must_use]
     pub fn new(revision: Revision, platform: PlatformPlan, teams: Vec<TeamPlan>) -> Self {
         let mut summary = BTreeMap::new();
-        for step in platform.steps.iter().chain(teams.iter().flat_map(|team| &team.steps)) {
+        for step in platform
+            .steps
+            .iter()
+            .chain(teams.iter().flat_map(|team| &team.steps))
+        {
             *summary.entry(step.verdict).or_default() += 1;
         }
-        Self { revision, platform, teams, summary }
+        Self {
+            revision,
+            platform,
+            teams,
+            summary,
+        }
     }
 
     /// Whether nothing would be done, waited for or reported.
@@ -79,7 +88,10 @@ impl FullPlan {
             count(Verdict::Adopt),
             count(Verdict::Keep)
         );
-        for (verdict, label) in [(Verdict::Wait, "waiting"), (Verdict::Report, "for a person to mend")] {
+        for (verdict, label) in [
+            (Verdict::Wait, "waiting"),
+            (Verdict::Report, "for a person to mend"),
+        ] {
             if count(verdict) > 0 {
                 let _ = write!(text, ", {} {label}", count(verdict));
             }
@@ -91,8 +103,10 @@ impl FullPlan {
 
 fn block(text: &mut String, title: &str, steps: &[Step], options: ShowOptions) {
     let kept = steps.iter().filter(|step| step.verdict == Verdict::Keep).count();
-    let shown: Vec<&Step> =
-        steps.iter().filter(|step| options.verbose || step.verdict != Verdict::Keep).collect();
+    let shown: Vec<&Step> = steps
+        .iter()
+        .filter(|step| options.verbose || step.verdict != Verdict::Keep)
+        .collect();
     let remark = match (kept, shown.is_empty()) {
         (_, true) => ": as it should be".to_owned(),
         (0, false) => String::new(),
@@ -119,5 +133,9 @@ fn sign(verdict: Verdict) -> (char, &'static str) {
 }
 
 fn paint(text: &str, code: &str, colour: bool) -> String {
-    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if colour {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }

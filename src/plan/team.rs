@@ -43,7 +43,7 @@ impl TeamPlan {
 
 /// Plans one team.
 #[must_use]
-pub fn plan_team(desired: &DesiredTeam, observed: &ObservedTeam, options: &PlanOptions) -> TeamPlan {
+pub fn plan_team(desired: &DesiredTeam, observed: &ObservedTeam, options: PlanOptions) -> TeamPlan {
     let mut steps = Vec::new();
     let mut settles = true;
     let secrets_writable = namespace(desired, observed.cluster.as_ref(), options, &mut steps);
@@ -67,26 +67,47 @@ pub fn plan_team(desired: &DesiredTeam, observed: &ObservedTeam, options: &PlanO
         }
     }
     for wanted in &desired.service_accounts {
-        steps.push(service_account(wanted, observed.cluster.as_ref(), secrets_writable));
+        steps.push(service_account(
+            wanted,
+            observed.cluster.as_ref(),
+            secrets_writable,
+        ));
     }
-    TeamPlan { team: desired.team.clone(), steps, settles }
+    TeamPlan {
+        team: desired.team.clone(),
+        steps,
+        settles,
+    }
 }
 
 /// The namespace's step, and whether Secrets can be written into it after the step is done.
 fn namespace(
     desired: &DesiredTeam,
     cluster: Option<&ObservedCluster>,
-    options: &PlanOptions,
+    options: PlanOptions,
     steps: &mut Vec<Step>,
 ) -> Result<(), &'static str> {
     let object = format!("namespace {}", desired.namespace);
     let (verdict, why, action, writable) = match cluster {
-        None => (Verdict::Wait, "Kubernetes could not be read", None, Err("Kubernetes could not be read")),
+        None => (
+            Verdict::Wait,
+            "Kubernetes could not be read",
+            None,
+            Err("Kubernetes could not be read"),
+        ),
         Some(cluster) if cluster.namespace => (Verdict::Keep, "it exists", None, Ok(())),
-        Some(_) if options.create_namespaces => {
-            (Verdict::Create, "it does not exist", Some(Action::CreateNamespace), Ok(()))
-        }
-        Some(_) => (Verdict::Wait, "it does not exist yet", None, Err("its namespace does not exist yet")),
+        Some(_) if options.create_namespaces => (
+            Verdict::Create,
+            "it does not exist",
+            Some(Action::CreateNamespace),
+            Ok(()),
+        ),
+        Some(_) => (
+            Verdict::Wait,
+            "it does not exist yet",
+            None,
+            Err("its namespace does not exist yet"),
+        ),
     };
     steps.push(step(Operation::EnsureNamespace, object, verdict, why, action));
     writable
@@ -96,7 +117,13 @@ fn project(desired: &DesiredTeam, harbor: &ObservedHarbor, steps: &mut Vec<Step>
     let object = format!("project {}", desired.project.name);
     let Some(held) = &harbor.project else {
         let action = Some(Action::CreateProject);
-        steps.push(step(Operation::EnsureProject, object, Verdict::Create, "it does not exist", action));
+        steps.push(step(
+            Operation::EnsureProject,
+            object,
+            Verdict::Create,
+            "it does not exist",
+            action,
+        ));
         return;
     };
     let differing: std::collections::BTreeMap<_, _> = desired
@@ -107,7 +134,13 @@ fn project(desired: &DesiredTeam, harbor: &ObservedHarbor, steps: &mut Vec<Step>
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     steps.push(if differing.is_empty() {
-        step(Operation::EnsureProject, object.clone(), Verdict::Keep, "it is as declared", None)
+        step(
+            Operation::EnsureProject,
+            object.clone(),
+            Verdict::Keep,
+            "it is as declared",
+            None,
+        )
     } else {
         let why = differing
             .iter()
@@ -118,46 +151,81 @@ fn project(desired: &DesiredTeam, harbor: &ObservedHarbor, steps: &mut Vec<Step>
             .collect::<Vec<_>>()
             .join(", ");
         let action = Some(Action::UpdateProject { metadata: differing });
-        step(Operation::EnsureProject, object.clone(), Verdict::Change, &why, action)
+        step(
+            Operation::EnsureProject,
+            object.clone(),
+            Verdict::Change,
+            &why,
+            action,
+        )
     });
-    let Some(quota) = desired.project.storage_quota else { return };
+    let Some(quota) = desired.project.storage_quota else {
+        return;
+    };
     let object = format!("quota of {object}");
     steps.push(match &held.quota {
-        Some(row) if row.storage == quota.as_harbor() => {
-            step(Operation::EnsureQuota, object, Verdict::Keep, "it is as declared", None)
-        }
+        Some(row) if row.storage == quota.as_harbor() => step(
+            Operation::EnsureQuota,
+            object,
+            Verdict::Keep,
+            "it is as declared",
+            None,
+        ),
         Some(row) => {
             let why = format!("it is {}, not {}", bytes(row.storage), bytes(quota.as_harbor()));
-            let action = Some(Action::SetQuota { quota_id: row.id, quota });
+            let action = Some(Action::SetQuota {
+                quota_id: row.id,
+                quota,
+            });
             step(Operation::EnsureQuota, object, Verdict::Change, &why, action)
         }
-        None => {
-            step(Operation::EnsureQuota, object, Verdict::Report, "Harbor keeps no quota for the project", None)
-        }
+        None => step(
+            Operation::EnsureQuota,
+            object,
+            Verdict::Report,
+            "Harbor keeps no quota for the project",
+            None,
+        ),
     });
 }
 
 fn bytes(storage: i64) -> String {
-    if storage < 0 { "unlimited".to_owned() } else { format!("{storage} bytes") }
+    if storage < 0 {
+        "unlimited".to_owned()
+    } else {
+        format!("{storage} bytes")
+    }
 }
 
 fn members(desired: &DesiredTeam, harbor: &ObservedHarbor, steps: &mut Vec<Step>) {
     for member in &desired.members {
         let object = format!("member {}", member.group);
         // A member whose stored role Harbor does not know is missing from its list; adding it again repairs it.
-        let held = harbor.members.iter().find(|held| held.is_group && held.name == member.group.as_str());
+        let held = harbor
+            .members
+            .iter()
+            .find(|held| held.is_group && held.name == member.group.as_str());
         steps.push(match held {
             None => {
                 let why = format!("it is not in the project; it becomes {}", member.role.label());
-                let action = Some(Action::AddMember { group: member.group.clone() });
+                let action = Some(Action::AddMember {
+                    group: member.group.clone(),
+                });
                 step(Operation::EnsureMembers, object, Verdict::Create, &why, action)
             }
-            Some(held) if held.role_id == member.role.id() => {
-                step(Operation::EnsureMembers, object, Verdict::Keep, "its role is as declared", None)
-            }
+            Some(held) if held.role_id == member.role.id() => step(
+                Operation::EnsureMembers,
+                object,
+                Verdict::Keep,
+                "its role is as declared",
+                None,
+            ),
             Some(held) => {
                 let why = format!("its role is {}, not {}", role(held.role_id), member.role.label());
-                let action = Some(Action::ChangeRole { group: member.group.clone(), member_id: held.id });
+                let action = Some(Action::ChangeRole {
+                    group: member.group.clone(),
+                    member_id: held.id,
+                });
                 step(Operation::EnsureMembers, object, Verdict::Change, &why, action)
             }
         });
@@ -165,7 +233,8 @@ fn members(desired: &DesiredTeam, harbor: &ObservedHarbor, steps: &mut Vec<Step>
 }
 
 fn role(id: i64) -> String {
-    super::desired::ProjectRole::of_id(id).map_or_else(|| format!("number {id}"), |role| role.label().to_owned())
+    super::desired::ProjectRole::of_id(id)
+        .map_or_else(|| format!("number {id}"), |role| role.label().to_owned())
 }
 
 fn service_account(
@@ -174,26 +243,47 @@ fn service_account(
     secrets_writable: Result<(), &str>,
 ) -> Step {
     let object = format!("service account {}", wanted.name);
-    let step = |verdict, why: &str, action| step(Operation::EnsureServiceAccounts, object, verdict, why, action);
-    let held = match (secrets_writable, cluster.and_then(|side| side.service_accounts.get(&wanted.name))) {
+    let step =
+        |verdict, why: &str, action| step(Operation::EnsureServiceAccounts, object, verdict, why, action);
+    let held = match (
+        secrets_writable,
+        cluster.and_then(|side| side.service_accounts.get(&wanted.name)),
+    ) {
         (Err(why), _) => return step(Verdict::Wait, why, None),
         (Ok(()), None) => return step(Verdict::Wait, "it does not exist yet", None),
         (Ok(()), Some(held)) => held,
     };
-    let lacking: Vec<&SecretName> =
-        wanted.pull_secrets.iter().filter(|secret| !held.pull_secrets.contains(secret)).collect();
+    let lacking: Vec<&SecretName> = wanted
+        .pull_secrets
+        .iter()
+        .filter(|secret| !held.pull_secrets.contains(secret))
+        .collect();
     if lacking.is_empty() {
         return step(Verdict::Keep, "it pulls with the declared Secrets", None);
     }
-    let names = lacking.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let names = lacking
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     let action = Action::SetPullSecrets {
         service_account: wanted.name.clone(),
         pull_secrets: held.pull_secrets.iter().chain(lacking).cloned().collect(),
         resource_version: held.resource_version.clone(),
     };
-    step(Verdict::Change, &format!("it does not pull with {names}"), Some(action))
+    step(
+        Verdict::Change,
+        &format!("it does not pull with {names}"),
+        Some(action),
+    )
 }
 
 fn step(operation: Operation, object: String, verdict: Verdict, why: &str, action: Option<Action>) -> Step {
-    Step { operation, object, verdict, why: why.to_owned(), action }
+    Step {
+        operation,
+        object,
+        verdict,
+        why: why.to_owned(),
+        action,
+    }
 }

@@ -30,13 +30,17 @@ impl Lane {
         desired: &Arc<DesiredTeam>,
         attempts: u32,
     ) -> Result<Attempt, JournalError> {
-        let Some(facts) = self.platform_facts().await else { return Ok(Attempt::Interrupted) };
+        let Some(facts) = self.platform_facts().await else {
+            return Ok(Attempt::Interrupted);
+        };
         let robot_prefix = match facts {
             Ok(prefix) => prefix,
             Err(error) => return Ok(Attempt::Failed(unreadable(Operation::EnsureProject, &error))),
         };
         for _ in 0..ROUNDS {
-            let Some(seen) = self.unless_interrupted(self.shared.observer.observe(desired, &robot_prefix)).await
+            let Some(seen) = self
+                .unless_interrupted(self.shared.observer.observe(desired, &robot_prefix))
+                .await
             else {
                 return Ok(Attempt::Interrupted);
             };
@@ -47,10 +51,15 @@ impl Lane {
             let mut observed = seen.observed;
             self.prove_logins(desired, &mut observed, &mut failure).await;
 
-            let plan = plan::plan_team(desired, &observed, &self.shared.plan_options);
-            let context = Context { desired, observed: &observed, revision: &target.revision };
-            let round =
-                self.carry_out(target, attempts, &plan.steps, Some(&context), &mut failure).await?;
+            let plan = plan::plan_team(desired, &observed, self.shared.plan_options);
+            let context = Context {
+                desired,
+                observed: &observed,
+                revision: &target.revision,
+            };
+            let round = self
+                .carry_out(target, attempts, &plan.steps, Some(&context), &mut failure)
+                .await?;
             if matches!(round, Round::Interrupted) {
                 return Ok(Attempt::Interrupted);
             }
@@ -81,25 +90,39 @@ impl Lane {
                 let error = Arc::new(error);
                 self.shared.facts.send_if_modified(|facts| match facts {
                     Facts::Known(_) => false,
-                    Facts::Unknown | Facts::Unreachable(_) => {
-                        *facts = Facts::Unreachable(error.clone());
+                    Facts::Unknown | Facts::NotYet(_) => {
+                        *facts = Facts::NotYet(error.clone());
                         true
                     }
                 });
-                return Ok(Attempt::Failed(unreadable(Operation::EnsureConfiguration, &error)));
+                return Ok(Attempt::Failed(unreadable(
+                    Operation::EnsureConfiguration,
+                    &error,
+                )));
             }
         };
         let mut failure = Failure::default();
         let plan = plan::plan_platform(desired, &observed, self.shared.client_secret.is_some());
-        let round = self.carry_out(target, attempts, &plan.steps, None, &mut failure).await?;
-        // Teams go on whatever became of the configuration: most of what they need does not depend on it.
-        let prefix = robot_prefix(&observed, &plan.steps, &failure);
-        self.shared.facts.send_replace(Facts::Known(prefix));
+        let round = self
+            .carry_out(target, attempts, &plan.steps, None, &mut failure)
+            .await?;
         if matches!(round, Round::Interrupted) {
             return Ok(Attempt::Interrupted);
         }
+        // Teams go on whatever became of the configuration, since most of what they need does not depend on
+        // it, but not before the robot prefix is settled: a later change would rename their robots.
+        self.shared
+            .facts
+            .send_replace(match robot_prefix(&observed, &plan.steps, &failure) {
+                Some(prefix) => Facts::Known(prefix),
+                None => Facts::NotYet(Arc::new(prefix_pending(&failure))),
+            });
         failure.problems.extend(reports(&plan.steps));
-        Ok(if failure.is_empty() { Attempt::Reached } else { Attempt::Failed(failure) })
+        Ok(if failure.is_empty() {
+            Attempt::Reached
+        } else {
+            Attempt::Failed(failure)
+        })
     }
 
     /// Performs the actions of a plan in the job's order. What fails is added to `failure` and holds
@@ -179,10 +202,12 @@ impl Lane {
     /// What the platform's lane found out, once it has been there.
     async fn platform_facts(&mut self) -> Option<Result<Arc<str>, Arc<TargetError>>> {
         let mut facts = self.shared.facts.subscribe();
-        let known = self.unless_interrupted(facts.wait_for(|facts| !matches!(facts, Facts::Unknown))).await?;
+        let known = self
+            .unless_interrupted(facts.wait_for(|facts| !matches!(facts, Facts::Unknown)))
+            .await?;
         match &*known.ok()? {
             Facts::Known(prefix) => Some(Ok(prefix.clone())),
-            Facts::Unreachable(error) => Some(Err(error.clone())),
+            Facts::NotYet(error) => Some(Err(error.clone())),
             Facts::Unknown => None,
         }
     }
@@ -202,12 +227,22 @@ impl Lane {
     /// Secret as it is for this attempt.
     async fn prove_logins(&self, desired: &DesiredTeam, observed: &mut ObservedTeam, failure: &mut Failure) {
         for wanted in plan::logins_to_prove(desired, observed) {
-            match self.shared.performer.harbor.prove_login(&desired.project.name, &wanted.login).await {
+            match self
+                .shared
+                .performer
+                .harbor
+                .prove_login(&desired.project.name, &wanted.login)
+                .await
+            {
                 Ok(proof) => {
                     observed.proofs.insert(wanted.secret, proof);
                 }
                 Err(error) => {
-                    failure.add(Operation::EnsureCredentials, &format!("Secret {}", wanted.secret), &error);
+                    failure.add(
+                        Operation::EnsureCredentials,
+                        &format!("Secret {}", wanted.secret),
+                        &error,
+                    );
                 }
             }
         }
@@ -216,7 +251,10 @@ impl Lane {
     async fn configure(&self, action: &Action) -> Result<(), TargetError> {
         let harbor = &self.shared.performer.harbor;
         match action {
-            Action::WriteConfiguration { changes, with_client_secret } => {
+            Action::WriteConfiguration {
+                changes,
+                with_client_secret,
+            } => {
                 let secret = self.shared.client_secret.as_ref().filter(|_| *with_client_secret);
                 harbor.write_configuration(changes, secret).await
             }
@@ -229,16 +267,37 @@ impl Lane {
     }
 }
 
-/// The prefix that robots have from now on: what was observed, unless it was just changed.
-fn robot_prefix(observed: &ObservedPlatform, steps: &[Step], failure: &Failure) -> Arc<str> {
-    let written = steps.iter().find_map(|step| match &step.action {
+/// The prefix that robots have from now on; `None` while a change of it is outstanding.
+fn robot_prefix(observed: &ObservedPlatform, steps: &[Step], failure: &Failure) -> Option<Arc<str>> {
+    let change = steps.iter().find_map(|step| match &step.action {
         Some(Action::WriteConfiguration { changes, .. }) => {
-            let failed = failure.problems.iter().any(|problem| problem.object == step.object);
-            changes.get("robot_name_prefix").filter(|_| !failed)?.as_str()
+            Some((step, changes.get("robot_name_prefix")?.as_str()?))
         }
         _ => None,
     });
-    Arc::from(written.unwrap_or_else(|| observed.robot_prefix()))
+    match change {
+        None => Some(Arc::from(observed.robot_prefix())),
+        Some((step, prefix)) => {
+            let failed = failure
+                .problems
+                .iter()
+                .any(|problem| problem.object == step.object);
+            (!failed).then(|| Arc::from(prefix))
+        }
+    }
+}
+
+fn prefix_pending(failure: &Failure) -> TargetError {
+    let why = failure.problems.first().map(|problem| problem.message.clone());
+    TargetError {
+        target: target::Target::Harbor,
+        act: "settle its robot prefix".to_owned(),
+        class: ErrorClass::Transient,
+        message: why.unwrap_or_else(|| "it was not set yet".to_owned()),
+        status: None,
+        retry_after: failure.retry_after,
+        source: None,
+    }
 }
 
 /// A failure of an observation that everything in the attempt needs.
@@ -269,7 +328,9 @@ fn unsettled(object: &str) -> Failure {
         target: target::Target::Harbor,
         act: format!("settle on the state of {object}"),
         class: ErrorClass::Conflict,
-        message: format!("{ROUNDS} plans in a row found something to do; does another program change the same objects?"),
+        message: format!(
+            "{ROUNDS} plans in a row found something to do; does another program change the same objects?"
+        ),
         status: None,
         retry_after: None,
         source: None,

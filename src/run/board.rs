@@ -20,8 +20,15 @@ impl Board {
     /// When the journal can't be read.
     pub async fn load(journal: Arc<dyn Journal>) -> Result<Self, JournalError> {
         let (daemon, lanes) = journal.load().await?;
-        let lanes = lanes.into_iter().map(|record| (record.lane.clone(), record)).collect();
-        Ok(Self { journal, lanes: Mutex::new(lanes), daemon: Mutex::new(daemon) })
+        let lanes = lanes
+            .into_iter()
+            .map(|record| (record.lane.clone(), record))
+            .collect();
+        Ok(Self {
+            journal,
+            lanes: Mutex::new(lanes),
+            daemon: Mutex::new(daemon),
+        })
     }
 
     /// Every record, platform first, then by team.

@@ -38,7 +38,10 @@ impl Schedule {
                 format!("0 {minute} {hour} {day} {month} {}", named_weekdays(weekday)?)
             }
             [second, minute, hour, day, month, weekday] => {
-                format!("{second} {minute} {hour} {day} {month} {}", named_weekdays(weekday)?)
+                format!(
+                    "{second} {minute} {hour} {day} {month} {}",
+                    named_weekdays(weekday)?
+                )
             }
             _ => {
                 return wrong(
@@ -59,12 +62,18 @@ impl Schedule {
             );
         }
         let Ok(times) = cron::Schedule::from_str(&expression) else {
-            return wrong(format!("{text:?} is no schedule"), "write it like \"*/30 * * * *\" or @hourly");
+            return wrong(
+                format!("{text:?} is no schedule"),
+                "write it like \"*/30 * * * *\" or @hourly",
+            );
         };
         if times.after(&now).next().is_none() {
             return wrong(format!("{text:?} never comes"), "look at the day and the month");
         }
-        Ok(Self { text: text.to_owned(), times })
+        Ok(Self {
+            text: text.to_owned(),
+            times,
+        })
     }
 
     /// The schedule as it was written.
@@ -83,12 +92,18 @@ impl Schedule {
         jitter: Duration,
         random: f64,
     ) -> Option<DateTime<Utc>> {
-        let missed = last.and_then(|last| self.times.after(&last).next()).filter(|due| *due <= now);
+        let missed = last
+            .and_then(|last| self.times.after(&last).next())
+            .filter(|due| *due <= now);
         if missed.is_some() {
             return Some(now);
         }
         let next = self.times.after(&now).next()?;
-        let spread = jitter.mul_f64(if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.0 });
+        let spread = jitter.mul_f64(if random.is_finite() {
+            random.clamp(0.0, 1.0)
+        } else {
+            0.0
+        });
         next.checked_add_signed(chrono::Duration::from_std(spread).ok()?)
     }
 }
@@ -121,7 +136,10 @@ fn named_weekdays(field: &str) -> Result<String, ScheduleError> {
             wanted[day % 7] = true;
         }
     }
-    let names = WEEKDAYS.iter().zip(wanted).filter_map(|(name, wanted)| wanted.then_some(*name));
+    let names = WEEKDAYS
+        .iter()
+        .zip(wanted)
+        .filter_map(|(name, wanted)| wanted.then_some(*name));
     Ok(names.collect::<Vec<_>>().join(","))
 }
 
@@ -150,7 +168,10 @@ mod tests {
     fn next(schedule: &str, now: &str) -> String {
         let now = at(now);
         let schedule = Schedule::parse(schedule, now).unwrap();
-        schedule.next(None, now, Duration::ZERO, 0.5).unwrap().to_rfc3339()
+        schedule
+            .next(None, now, Duration::ZERO, 0.5)
+            .unwrap()
+            .to_rfc3339()
     }
 
     #[test]
@@ -163,7 +184,10 @@ mod tests {
         for sunday in ["0 0 * * 0", "0 0 * * 7", "0 0 * * Sun"] {
             assert_eq!(next(sunday, now), "2026-11-29T00:00:00+00:00", "{sunday}");
         }
-        assert_eq!(next("0 12 * * 1-5", "2026-11-27T13:00:00Z"), "2026-11-30T12:00:00+00:00");
+        assert_eq!(
+            next("0 12 * * 1-5", "2026-11-27T13:00:00Z"),
+            "2026-11-30T12:00:00+00:00"
+        );
         assert_eq!(next("0 0 1 * *", now), "2026-12-01T00:00:00+00:00");
         assert_eq!(next("@hourly", now), "2026-11-24T11:00:00+00:00");
     }
@@ -212,7 +236,10 @@ mod tests {
         let now = at("2026-11-24T10:07:30Z");
         let schedule = Schedule::parse("*/30 * * * *", now).unwrap();
         let long_ago = Some(at("2026-11-20T10:00:00Z"));
-        assert_eq!(schedule.next(long_ago, now, Duration::from_secs(60), 0.9), Some(now));
+        assert_eq!(
+            schedule.next(long_ago, now, Duration::from_secs(60), 0.9),
+            Some(now)
+        );
         let lately = Some(at("2026-11-24T10:00:05Z"));
         let next = schedule.next(lately, now, Duration::from_secs(60), 0.5).unwrap();
         assert_eq!(next, at("2026-11-24T10:30:30Z"));

@@ -24,7 +24,11 @@ pub trait Chance: Send + Sync {
 }
 
 /// The classes of characters that Harbor demands one of each from.
-const CLASSES: [&[u8]; 3] = [b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz", b"0123456789"];
+const CLASSES: [&[u8]; 3] = [
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    b"abcdefghijklmnopqrstuvwxyz",
+    b"0123456789",
+];
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const LENGTH: usize = 32;
 
@@ -34,7 +38,10 @@ const LENGTH: usize = 32;
 pub fn choose_robot_secret(chance: &dyn Chance) -> SecretString {
     loop {
         let text: String = (0..LENGTH).map(|_| char::from(pick(chance, ALPHABET))).collect();
-        if CLASSES.iter().all(|class| text.bytes().any(|byte| class.contains(&byte))) {
+        if CLASSES
+            .iter()
+            .all(|class| text.bytes().any(|byte| class.contains(&byte)))
+        {
             return SecretString::from(text);
         }
     }

@@ -130,9 +130,14 @@ impl Engine {
     /// # Errors
     /// When the journal can't be written.
     pub async fn submit(&self, intent: Intent, reach: Reach) -> Result<(), JournalError> {
-        self.population.store(intent.teams.len() + intent.held.len(), Ordering::Relaxed);
-        let known: BTreeSet<TeamId> =
-            intent.teams.iter().map(|desired| desired.team.clone()).chain(intent.held.keys().cloned()).collect();
+        self.population
+            .store(intent.teams.len() + intent.held.len(), Ordering::Relaxed);
+        let known: BTreeSet<TeamId> = intent
+            .teams
+            .iter()
+            .map(|desired| desired.team.clone())
+            .chain(intent.held.keys().cloned())
+            .collect();
 
         let platform = Arc::new(intent.platform);
         let target = Target {
@@ -142,10 +147,12 @@ impl Engine {
         };
         // Teams can't be observed before the platform's lane has told the robot prefix.
         let unknown = !matches!(*self.shared.facts.borrow(), Facts::Known(_));
-        self.consider(&LaneId::Platform, target, reach == Reach::Everything || unknown).await?;
+        self.consider(&LaneId::Platform, target, reach == Reach::Everything || unknown)
+            .await?;
 
         for desired in intent.teams {
-            self.consider_team(&intent.revision, Arc::new(desired), reach == Reach::Everything).await?;
+            self.consider_team(&intent.revision, Arc::new(desired), reach == Reach::Everything)
+                .await?;
         }
         for (team, faults) in intent.held {
             self.hold(&intent.revision, team, faults, reach).await?;
@@ -169,7 +176,12 @@ impl Engine {
     }
 
     /// Sets a lane to work unless it is there already, on its way, or parked for this very target.
-    async fn consider(&self, lane: &LaneId, target: Target, even_if_reached: bool) -> Result<(), JournalError> {
+    async fn consider(
+        &self,
+        lane: &LaneId,
+        target: Target,
+        even_if_reached: bool,
+    ) -> Result<(), JournalError> {
         let record = self.shared.board.get(lane);
         if let Some(mut record) = record.clone().filter(|record| record.held.is_some()) {
             record.held = None;
@@ -194,7 +206,10 @@ impl Engine {
         reach: Reach,
     ) -> Result<(), JournalError> {
         let lane = LaneId::Team(team.clone());
-        let held = Held::Faults { revision: revision.clone(), faults };
+        let held = Held::Faults {
+            revision: revision.clone(),
+            faults,
+        };
         let Some(mut record) = self.shared.board.get(&lane) else {
             tracing::warn!(lane = %lane, "{team} has no good state yet: its values are at fault");
             return Ok(());
@@ -221,7 +236,9 @@ impl Engine {
     /// Teams that a commit no longer has keep what they have; their lanes stop.
     async fn note_removed(&self, revision: &Revision, known: &BTreeSet<TeamId>) -> Result<(), JournalError> {
         for mut record in self.shared.board.records() {
-            let LaneId::Team(team) = &record.lane else { continue };
+            let LaneId::Team(team) = &record.lane else {
+                continue;
+            };
             if known.contains(team) || matches!(record.held, Some(Held::Removed { .. })) {
                 continue;
             }
@@ -229,11 +246,17 @@ impl Engine {
                 lane = %team, commit = %revision.short(),
                 "{team} is no longer in the repository; what it has in Harbor and Kubernetes stays"
             );
-            record.held = Some(Held::Removed { revision: revision.clone() });
+            record.held = Some(Held::Removed {
+                revision: revision.clone(),
+            });
             self.shared.board.keep(&record).await?;
             if let Some(targets) = lock(&self.lanes).get(&record.lane) {
                 let fingerprint = record.fingerprint.clone();
-                targets.send_replace(Arc::new(Target { revision: revision.clone(), fingerprint, work: Work::Nothing }));
+                targets.send_replace(Arc::new(Target {
+                    revision: revision.clone(),
+                    fingerprint,
+                    work: Work::Nothing,
+                }));
             }
         }
         Ok(())
@@ -243,8 +266,12 @@ impl Engine {
     fn point(&self, lane: &LaneId, target: Target) {
         let mut lanes = lock(&self.lanes);
         if let Some(targets) = lanes.get(lane) {
-            // A lane that is on its way there is not disturbed.
-            if targets.borrow().fingerprint != target.fingerprint {
+            // A lane that is on its way there is not disturbed; one that was told to stop is told anew.
+            let on_its_way = {
+                let present = targets.borrow();
+                present.fingerprint == target.fingerprint && !matches!(present.work, Work::Nothing)
+            };
+            if !on_its_way {
                 targets.send_replace(Arc::new(target));
             }
             return;
@@ -252,7 +279,11 @@ impl Engine {
         let (sender, targets) = watch::channel(Arc::new(target));
         lanes.insert(lane.clone(), sender);
         self.active.send_modify(|active| *active += 1);
-        let lane = Lane { shared: self.shared.clone(), id: lane.clone(), targets };
+        let lane = Lane {
+            shared: self.shared.clone(),
+            id: lane.clone(),
+            targets,
+        };
         let (lanes, active, fatal) = (self.lanes.clone(), self.active.clone(), self.fatal.clone());
         self.tracker.spawn(async move {
             drive(lane, &lanes, &fatal).await;

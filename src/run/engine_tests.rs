@@ -50,14 +50,22 @@ fn team(id: &str) -> DesiredTeam {
     let credential = |suffix: &str, secret: &str, form: SecretForm, access: &[&str]| DesiredCredential {
         robot: DesiredRobot {
             name: format!("{name}-{suffix}").parse().unwrap(),
-            access: access.iter().map(|access| (*access).to_owned().try_into().unwrap()).collect(),
+            access: access
+                .iter()
+                .map(|access| (*access).to_owned().try_into().unwrap())
+                .collect(),
             lifetime: RobotLifetime::Never,
         },
-        secrets: vec![DesiredSecret { name: secret.parse().unwrap(), form }],
+        secrets: vec![DesiredSecret {
+            name: secret.parse().unwrap(),
+            form,
+        }],
     };
     let both = ["repository:pull", "repository:push"];
-    let member =
-        |group: &str, role| DesiredMember { group: group.parse().unwrap(), role };
+    let member = |group: &str, role| DesiredMember {
+        group: group.parse().unwrap(),
+        role,
+    };
     DesiredTeam {
         team: id.parse().unwrap(),
         registry_host: HOST.parse().unwrap(),
@@ -71,12 +79,19 @@ fn team(id: &str) -> DesiredTeam {
             member("all-teams-admin", ProjectRole::ProjectAdmin),
         ],
         credentials: vec![
-            credential("pull", "harbor-pullsecret", SecretForm::DockerConfigJson, &both[..1]),
+            credential(
+                "pull",
+                "harbor-pullsecret",
+                SecretForm::DockerConfigJson,
+                &both[..1],
+            ),
             credential("push", "harbor-pushsecret", SecretForm::DockerConfigJson, &both),
             credential(
                 "builds",
                 "harbor-pushsecret-builds",
-                SecretForm::Opaque { key: "config.json".to_owned() },
+                SecretForm::Opaque {
+                    key: "config.json".to_owned(),
+                },
                 &both,
             ),
         ],
@@ -97,12 +112,20 @@ fn platform() -> DesiredPlatform {
 }
 
 fn intent(commit: &str, teams: Vec<DesiredTeam>) -> Intent {
-    Intent { revision: Revision::commit(commit), platform: platform(), teams, held: BTreeMap::new() }
+    Intent {
+        revision: Revision::commit(commit),
+        platform: platform(),
+        teams,
+        held: BTreeMap::new(),
+    }
 }
 
 fn rules(steps: &[(Operation, &[Operation])]) -> Rules {
     Rules {
-        steps: steps.iter().map(|(operation, needs)| (*operation, needs.to_vec())).collect(),
+        steps: steps
+            .iter()
+            .map(|(operation, needs)| (*operation, needs.to_vec()))
+            .collect(),
         retry: RetryPolicy {
             first: Duration::from_secs(1),
             factor: 2.0,
@@ -163,11 +186,20 @@ fn assert_ready(servers: &Fake, engine: &Engine, desired: &DesiredTeam) {
 fn undisturbed(desired: &DesiredTeam) -> String {
     let desired = desired.clone();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let servers = Fake::with_namespaces(&[desired.team.as_str()]);
             let notebook = Notebook::default();
-            settle(&servers, &notebook, intent("calm", vec![desired.clone()]), Reach::Everything).await;
+            settle(
+                &servers,
+                &notebook,
+                intent("calm", vec![desired.clone()]),
+                Reach::Everything,
+            )
+            .await;
             let state = servers.state_of(&desired);
             assert!(state.contains("true") && !state.contains("None"), "{state}");
             state
@@ -182,14 +214,27 @@ async fn a_new_team_costs_six_harbor_writes_and_four_of_kubernetes() {
     let servers = Fake::with_namespaces(&["demo", "dev"]);
     let notebook = Notebook::default();
     let teams = vec![team("demo"), team("dev")];
-    let engine = settle(&servers, &notebook, intent("c1", teams.clone()), Reach::Everything).await;
+    let engine = settle(
+        &servers,
+        &notebook,
+        intent("c1", teams.clone()),
+        Reach::Everything,
+    )
+    .await;
     for desired in &teams {
         assert_ready(&servers, &engine, desired);
     }
     let writes = servers.writes();
     let count = |prefix: &str| writes.iter().filter(|call| call.starts_with(prefix)).count();
     assert_eq!(count("create group"), 1);
-    assert_eq!((count("create project"), count("add member"), count("create robot")), (2, 4, 6));
+    assert_eq!(
+        (
+            count("create project"),
+            count("add member"),
+            count("create robot")
+        ),
+        (2, 4, 6)
+    );
     assert_eq!((count("apply Secret"), count("set pull Secrets")), (6, 2));
     assert_eq!(writes.len(), 1 + 12 + 8, "{writes:#?}");
     let reads = servers.calls().len() - writes.len();
@@ -200,10 +245,19 @@ async fn a_new_team_costs_six_harbor_writes_and_four_of_kubernetes() {
 async fn a_commit_that_leaves_a_team_as_it_was_costs_no_call() {
     let servers = Fake::with_namespaces(&["demo", "dev"]);
     let notebook = Notebook::default();
-    let engine = settle(&servers, &notebook, intent("c1", vec![team("demo"), team("dev")]), Reach::Everything).await;
+    let engine = settle(
+        &servers,
+        &notebook,
+        intent("c1", vec![team("demo"), team("dev")]),
+        Reach::Everything,
+    )
+    .await;
     servers.calm();
     let before = notebook.writes();
-    engine.submit(intent("c2", vec![team("demo"), team("dev")]), Reach::Changed).await.unwrap();
+    engine
+        .submit(intent("c2", vec![team("demo"), team("dev")]), Reach::Changed)
+        .await
+        .unwrap();
     engine.settled().await;
     assert_eq!(servers.calls(), Vec::<String>::new());
     assert_eq!(notebook.writes(), before);
@@ -214,10 +268,19 @@ async fn a_sweep_of_healthy_teams_reads_in_one_batch_and_writes_nothing() {
     let servers = Fake::with_namespaces(&["a", "b", "c", "d"]);
     let notebook = Notebook::default();
     let teams: Vec<_> = ["a", "b", "c", "d"].map(team).to_vec();
-    let engine = settle(&servers, &notebook, intent("c1", teams.clone()), Reach::Everything).await;
+    let engine = settle(
+        &servers,
+        &notebook,
+        intent("c1", teams.clone()),
+        Reach::Everything,
+    )
+    .await;
     servers.calm();
     let before = notebook.writes();
-    engine.submit(intent("c1", teams), Reach::Everything).await.unwrap();
+    engine
+        .submit(intent("c1", teams), Reach::Everything)
+        .await
+        .unwrap();
     engine.settled().await;
     assert_eq!(servers.writes(), Vec::<String>::new());
     assert_eq!(servers.calls().len(), 3, "{:?}", servers.calls());
@@ -227,9 +290,21 @@ async fn a_sweep_of_healthy_teams_reads_in_one_batch_and_writes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_journal_costs_no_write_on_the_servers() {
     let servers = Fake::with_namespaces(&["demo"]);
-    settle(&servers, &Notebook::default(), intent("c1", vec![team("demo")]), Reach::Everything).await;
+    settle(
+        &servers,
+        &Notebook::default(),
+        intent("c1", vec![team("demo")]),
+        Reach::Everything,
+    )
+    .await;
     servers.calm();
-    let engine = settle(&servers, &Notebook::default(), intent("c1", vec![team("demo")]), Reach::Changed).await;
+    let engine = settle(
+        &servers,
+        &Notebook::default(),
+        intent("c1", vec![team("demo")]),
+        Reach::Changed,
+    )
+    .await;
     assert_eq!(servers.writes(), Vec::<String>::new());
     assert_eq!(record(&engine, "demo").state, RunState::Done);
 }
@@ -245,7 +320,13 @@ async fn whatever_call_fails_the_team_becomes_ready_and_every_login_works() {
     ];
     let calls = {
         let servers = Fake::with_namespaces(&["demo"]);
-        settle(&servers, &Notebook::default(), intent("c1", vec![desired.clone()]), Reach::Everything).await;
+        settle(
+            &servers,
+            &Notebook::default(),
+            intent("c1", vec![desired.clone()]),
+            Reach::Everything,
+        )
+        .await;
         servers.calls().len()
     };
     assert!(calls > 12);
@@ -253,10 +334,19 @@ async fn whatever_call_fails_the_team_becomes_ready_and_every_login_works() {
         for fate in fates {
             let servers = Fake::with_namespaces(&["demo"]);
             servers.decide(move |call, _| if call == number { fate } else { Fate::Answered });
-            let engine =
-                settle(&servers, &Notebook::default(), intent("c1", vec![desired.clone()]), Reach::Everything).await;
+            let engine = settle(
+                &servers,
+                &Notebook::default(),
+                intent("c1", vec![desired.clone()]),
+                Reach::Everything,
+            )
+            .await;
             assert_ready(&servers, &engine, &desired);
-            let robots = servers.writes().iter().filter(|call| call.starts_with("create robot")).count();
+            let robots = servers
+                .writes()
+                .iter()
+                .filter(|call| call.starts_with("create robot"))
+                .count();
             assert!(robots <= 4, "call {number}, {fate:?}: {:#?}", servers.writes());
         }
     }
@@ -282,15 +372,26 @@ async fn a_process_killed_at_any_call_is_finished_by_the_next() {
                     }
                 });
                 let first = engine(&servers, &notebook, true).await;
-                let submitted = first.submit(intent("c1", vec![desired.clone()]), Reach::Everything).await;
+                let submitted = first
+                    .submit(intent("c1", vec![desired.clone()]), Reach::Everything)
+                    .await;
                 assert!(submitted.is_ok());
                 first.settled().await;
                 drop(first);
 
                 servers.calm();
-                let found = if keep_journal { notebook.reopened() } else { Notebook::default() };
-                let second =
-                    settle(&servers, &found, intent("c1", vec![desired.clone()]), Reach::Changed).await;
+                let found = if keep_journal {
+                    notebook.reopened()
+                } else {
+                    Notebook::default()
+                };
+                let second = settle(
+                    &servers,
+                    &found,
+                    intent("c1", vec![desired.clone()]),
+                    Reach::Changed,
+                )
+                .await;
                 assert_ready(&servers, &second, &desired);
             }
         }
@@ -300,39 +401,79 @@ async fn a_process_killed_at_any_call_is_finished_by_the_next() {
 #[tokio::test(start_paused = true)]
 async fn an_existing_platform_is_adopted_without_a_changed_credential() {
     let servers = Fake::with_namespaces(&["demo"]);
-    settle(&servers, &Notebook::default(), intent("c1", vec![team("demo")]), Reach::Everything).await;
+    settle(
+        &servers,
+        &Notebook::default(),
+        intent("c1", vec![team("demo")]),
+        Reach::Everything,
+    )
+    .await;
     servers.forget_marks();
     let before = servers.password("demo", "harbor-pushsecret", HOST).unwrap();
     servers.calm();
-    let engine = settle(&servers, &Notebook::default(), intent("c1", vec![team("demo")]), Reach::Everything).await;
+    let engine = settle(
+        &servers,
+        &Notebook::default(),
+        intent("c1", vec![team("demo")]),
+        Reach::Everything,
+    )
+    .await;
     assert_ready(&servers, &engine, &team("demo"));
-    assert_eq!(servers.password("demo", "harbor-pushsecret", HOST).unwrap(), before);
+    assert_eq!(
+        servers.password("demo", "harbor-pushsecret", HOST).unwrap(),
+        before
+    );
     let writes = servers.writes();
-    assert_eq!(writes.len(), 3, "three Secrets are marked and nothing else: {writes:?}");
+    assert_eq!(
+        writes.len(),
+        3,
+        "three Secrets are marked and nothing else: {writes:?}"
+    );
     assert!(writes.iter().all(|call| call.starts_with("apply Secret")));
 }
+
+/// Something that happens to the servers behind our back.
+type Drift = fn(&Fake);
 
 #[tokio::test(start_paused = true)]
 async fn drift_is_repaired_and_only_what_drifted() {
     let servers = Fake::with_namespaces(&["demo"]);
     let notebook = Notebook::default();
-    let engine = settle(&servers, &notebook, intent("c1", vec![team("demo")]), Reach::Everything).await;
-    type Drift = fn(&Fake);
+    let engine = settle(
+        &servers,
+        &notebook,
+        intent("c1", vec![team("demo")]),
+        Reach::Everything,
+    )
+    .await;
     let drifts: [(Drift, &[&str]); 3] = [
         (
             |servers| servers.delete_secret("demo", "harbor-pullsecret"),
-            &["apply Secret harbor-pullsecret in team-demo", "set robot secret", "apply Secret harbor-pullsecret in team-demo"],
+            &[
+                "apply Secret harbor-pullsecret in team-demo",
+                "set robot secret",
+                "apply Secret harbor-pullsecret in team-demo",
+            ],
         ),
         (
             |servers| servers.delete_robot("otomi-team-demo-push"),
-            &["create robot team-demo-push", "apply Secret harbor-pushsecret in team-demo"],
+            &[
+                "create robot team-demo-push",
+                "apply Secret harbor-pushsecret in team-demo",
+            ],
         ),
-        (|servers| servers.disable_robot("otomi-team-demo-builds"), &["update robot team-demo-builds"]),
+        (
+            |servers| servers.disable_robot("otomi-team-demo-builds"),
+            &["update robot team-demo-builds"],
+        ),
     ];
     for (drift, repair) in drifts {
         drift(&servers);
         servers.calm();
-        engine.submit(intent("c1", vec![team("demo")]), Reach::Everything).await.unwrap();
+        engine
+            .submit(intent("c1", vec![team("demo")]), Reach::Everything)
+            .await
+            .unwrap();
         engine.settled().await;
         assert_eq!(servers.writes(), repair);
         assert_ready(&servers, &engine, &team("demo"));
@@ -343,23 +484,52 @@ async fn drift_is_repaired_and_only_what_drifted() {
 async fn members_that_harbor_refuses_do_not_keep_the_pull_secret_back() {
     let servers = Fake::with_namespaces(&["demo"]);
     servers.decide(|_, call| {
-        if call.starts_with("add member") { Fate::Fails(ErrorClass::Rejected) } else { Fate::Answered }
+        if call.starts_with("add member") {
+            Fate::Fails(ErrorClass::Rejected)
+        } else {
+            Fate::Answered
+        }
     });
-    let engine = settle(&servers, &Notebook::default(), intent("c1", vec![team("demo")]), Reach::Everything).await;
+    let engine = settle(
+        &servers,
+        &Notebook::default(),
+        intent("c1", vec![team("demo")]),
+        Reach::Everything,
+    )
+    .await;
     let record = record(&engine, "demo");
-    assert!(matches!(record.state, RunState::Parked { .. }), "{:?}", record.state);
+    assert!(
+        matches!(record.state, RunState::Parked { .. }),
+        "{:?}",
+        record.state
+    );
     assert_eq!(record.problems.len(), 2);
     assert!(servers.password("demo", "harbor-pullsecret", HOST).is_some());
-    assert!(servers.writes().iter().any(|call| call.starts_with("set pull Secrets")));
+    assert!(
+        servers
+            .writes()
+            .iter()
+            .any(|call| call.starts_with("set pull Secrets"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_failing_team_harms_no_other() {
     let servers = Fake::with_namespaces(&["bad", "good"]);
     servers.decide(|_, call| {
-        if call.contains("team-bad") { Fate::Fails(ErrorClass::Rejected) } else { Fate::Answered }
+        if call.contains("team-bad") {
+            Fate::Fails(ErrorClass::Rejected)
+        } else {
+            Fate::Answered
+        }
     });
-    let engine = settle(&servers, &Notebook::default(), intent("c1", vec![team("bad"), team("good")]), Reach::Everything).await;
+    let engine = settle(
+        &servers,
+        &Notebook::default(),
+        intent("c1", vec![team("bad"), team("good")]),
+        Reach::Everything,
+    )
+    .await;
     assert!(matches!(record(&engine, "bad").state, RunState::Parked { .. }));
     assert_ready(&servers, &engine, &team("good"));
 }
@@ -369,13 +539,30 @@ async fn a_namespace_that_appears_late_is_waited_for() {
     let servers = Fake::with_namespaces(&[]);
     let notebook = Notebook::default();
     let engine = engine(&servers, &notebook, true).await;
-    engine.submit(intent("c1", vec![team("late")]), Reach::Everything).await.unwrap();
+    engine
+        .submit(intent("c1", vec![team("late")]), Reach::Everything)
+        .await
+        .unwrap();
     // Long after a daemon would have given up on anything else.
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
     let waiting = record(&engine, "late");
-    assert!(matches!(waiting.state, RunState::Waiting { .. }), "{:?}", waiting.state);
-    assert!(servers.writes().iter().any(|call| call == "create project team-late"));
-    assert!(!servers.calls().iter().any(|call| call.starts_with("create robot")));
+    assert!(
+        matches!(waiting.state, RunState::Waiting { .. }),
+        "{:?}",
+        waiting.state
+    );
+    assert!(
+        servers
+            .writes()
+            .iter()
+            .any(|call| call == "create project team-late")
+    );
+    assert!(
+        !servers
+            .calls()
+            .iter()
+            .any(|call| call.starts_with("create robot"))
+    );
     servers.add_namespace("late");
     engine.settled().await;
     assert_ready(&servers, &engine, &team("late"));
@@ -385,7 +572,10 @@ async fn a_namespace_that_appears_late_is_waited_for() {
 async fn a_single_pass_does_not_wait_for_ever() {
     let servers = Fake::with_namespaces(&[]);
     let engine = engine(&servers, &Notebook::default(), false).await;
-    engine.submit(intent("c1", vec![team("late")]), Reach::Everything).await.unwrap();
+    engine
+        .submit(intent("c1", vec![team("late")]), Reach::Everything)
+        .await
+        .unwrap();
     engine.settled().await;
     assert!(matches!(record(&engine, "late").state, RunState::Parked { .. }));
 }
@@ -394,21 +584,35 @@ async fn a_single_pass_does_not_wait_for_ever() {
 async fn a_newer_commit_takes_over_at_a_step_boundary() {
     let servers = Fake::with_namespaces(&["demo"]);
     servers.decide(|_, call| {
-        if call.starts_with("add member") { Fate::Fails(ErrorClass::Transient) } else { Fate::Answered }
+        if call.starts_with("add member") {
+            Fate::Fails(ErrorClass::Transient)
+        } else {
+            Fate::Answered
+        }
     });
     let engine = engine(&servers, &Notebook::default(), true).await;
-    engine.submit(intent("c1", vec![team("demo")]), Reach::Everything).await.unwrap();
+    engine
+        .submit(intent("c1", vec![team("demo")]), Reach::Everything)
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(matches!(record(&engine, "demo").state, RunState::Waiting { .. }));
     let mut newer = team("demo");
     newer.members.truncate(1);
     servers.calm();
-    engine.submit(intent("c2", vec![newer.clone()]), Reach::Changed).await.unwrap();
+    engine
+        .submit(intent("c2", vec![newer.clone()]), Reach::Changed)
+        .await
+        .unwrap();
     engine.settled().await;
     let record = record(&engine, "demo");
     assert_eq!(record.state, RunState::Done);
     assert_eq!(record.revision, Revision::commit("c2"));
-    let added = servers.calls().iter().filter(|call| call.starts_with("add member")).count();
+    let added = servers
+        .calls()
+        .iter()
+        .filter(|call| call.starts_with("add member"))
+        .count();
     assert_eq!(added, 1);
 }
 
@@ -416,10 +620,19 @@ async fn a_newer_commit_takes_over_at_a_step_boundary() {
 async fn a_held_team_stays_at_its_last_good_state_and_is_still_looked_after() {
     let servers = Fake::with_namespaces(&["demo", "dev"]);
     let notebook = Notebook::default();
-    settle(&servers, &notebook, intent("c1", vec![team("demo"), team("dev")]), Reach::Everything).await;
+    settle(
+        &servers,
+        &notebook,
+        intent("c1", vec![team("demo"), team("dev")]),
+        Reach::Everything,
+    )
+    .await;
     // A new process, which knows the last good state from the journal alone.
     let held = Intent {
-        held: BTreeMap::from([("demo".parse::<TeamId>().unwrap(), vec!["env/teams/demo: broken".to_owned()])]),
+        held: BTreeMap::from([(
+            "demo".parse::<TeamId>().unwrap(),
+            vec!["env/teams/demo: broken".to_owned()],
+        )]),
         ..intent("c2", vec![team("dev")])
     };
     servers.delete_robot("otomi-team-demo-pull");
@@ -428,7 +641,10 @@ async fn a_held_team_stays_at_its_last_good_state_and_is_still_looked_after() {
     assert!(matches!(record(&engine, "demo").held, Some(Held::Faults { .. })));
     // The values are mended: nothing holds the team any more, and nothing has to be done for it.
     servers.calm();
-    engine.submit(intent("c3", vec![team("demo"), team("dev")]), Reach::Changed).await.unwrap();
+    engine
+        .submit(intent("c3", vec![team("demo"), team("dev")]), Reach::Changed)
+        .await
+        .unwrap();
     engine.settled().await;
     assert_eq!(record(&engine, "demo").held, None);
     assert_eq!(servers.calls(), Vec::<String>::new());
@@ -438,13 +654,51 @@ async fn a_held_team_stays_at_its_last_good_state_and_is_still_looked_after() {
 async fn a_removed_team_keeps_what_it_has() {
     let servers = Fake::with_namespaces(&["demo", "dev"]);
     let notebook = Notebook::default();
-    let engine = settle(&servers, &notebook, intent("c1", vec![team("demo"), team("dev")]), Reach::Everything).await;
+    let engine = settle(
+        &servers,
+        &notebook,
+        intent("c1", vec![team("demo"), team("dev")]),
+        Reach::Everything,
+    )
+    .await;
     servers.calm();
-    engine.submit(intent("c2", vec![team("dev")]), Reach::Changed).await.unwrap();
+    engine
+        .submit(intent("c2", vec![team("dev")]), Reach::Changed)
+        .await
+        .unwrap();
     engine.settled().await;
     assert_eq!(servers.calls(), Vec::<String>::new());
     assert!(matches!(record(&engine, "demo").held, Some(Held::Removed { .. })));
     assert_eq!(servers.state_of(&team("demo")), undisturbed(&team("demo")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_team_that_leaves_and_comes_back_while_it_is_worked_on_is_taken_up_again() {
+    let servers = Fake::with_namespaces(&["demo"]);
+    servers.decide(|_, call| {
+        if call.starts_with("add member") {
+            Fate::Fails(ErrorClass::Transient)
+        } else {
+            Fate::Answered
+        }
+    });
+    let engine = engine(&servers, &Notebook::default(), true).await;
+    engine
+        .submit(intent("c1", vec![team("demo")]), Reach::Everything)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    servers.calm();
+    engine
+        .submit(intent("c2", Vec::new()), Reach::Changed)
+        .await
+        .unwrap();
+    engine
+        .submit(intent("c3", vec![team("demo")]), Reach::Changed)
+        .await
+        .unwrap();
+    engine.settled().await;
+    assert_ready(&servers, &engine, &team("demo"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -459,12 +713,18 @@ async fn a_journal_that_cannot_be_written_stops_the_engine() {
         Fate::Answered
     });
     let engine = engine(&servers, &notebook, true).await;
-    engine.submit(intent("c1", vec![team("demo")]), Reach::Everything).await.unwrap();
+    engine
+        .submit(intent("c1", vec![team("demo")]), Reach::Everything)
+        .await
+        .unwrap();
     let error = engine.failed().await;
     engine.settled().await;
     assert_eq!(error.to_string(), "failed to write");
     let calls = servers.calls();
-    assert!(calls.len() <= 9, "nothing more is begun than the operation that was announced: {calls:#?}");
+    assert!(
+        calls.len() <= 9,
+        "nothing more is begun than the operation that was announced: {calls:#?}"
+    );
 }
 
 mod random {
@@ -486,7 +746,11 @@ mod random {
             prop::collection::btree_map(0..40_usize, 0..4_u8, 0..12),
             prop::bool::weighted(0.3),
         )
-            .prop_map(|(teams, failures, kill)| Turn { teams: teams.into_iter().collect(), failures, kill })
+            .prop_map(|(teams, failures, kill)| Turn {
+                teams: teams.into_iter().collect(),
+                failures,
+                kill,
+            })
     }
 
     fn wanted(teams: &BTreeSet<(u8, bool)>) -> Vec<DesiredTeam> {

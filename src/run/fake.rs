@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::target::{
-    Cluster, CreatedRobot, ErrorClass, Extent, Harbor, Provenance, Target, TargetError,
-};
 use super::journal::{DaemonRecord, Journal, JournalError};
 use super::record::{LaneId, LaneRecord};
+use super::target::{Cluster, CreatedRobot, ErrorClass, Extent, Harbor, Provenance, Target, TargetError};
 use crate::plan::desired::{
     DesiredMember, DesiredProject, DesiredRobot, DesiredSecret, DesiredTeam, StorageQuota,
 };
@@ -57,7 +55,9 @@ impl Fake {
     /// Servers that hold nothing but these namespaces, each with its default service account.
     pub(super) fn with_namespaces(teams: &[&str]) -> Self {
         let fake = Self::default();
-        fake.lock().configuration.insert("robot_name_prefix".to_owned(), "otomi-".into());
+        fake.lock()
+            .configuration
+            .insert("robot_name_prefix".to_owned(), "otomi-".into());
         for team in teams {
             fake.add_namespace(team);
         }
@@ -67,8 +67,10 @@ impl Fake {
     pub(super) fn add_namespace(&self, team: &str) {
         let namespace = Namespace::new(format!("team-{team}")).unwrap();
         let mut state = self.lock();
-        let account =
-            ObservedServiceAccount { resource_version: "1".to_owned(), pull_secrets: Vec::new() };
+        let account = ObservedServiceAccount {
+            resource_version: "1".to_owned(),
+            pull_secrets: Vec::new(),
+        };
         state.service_accounts.insert(namespace.clone(), account);
         state.namespaces.insert(namespace);
     }
@@ -93,7 +95,10 @@ impl Fake {
     }
 
     pub(super) fn writes(&self) -> Vec<String> {
-        self.calls().into_iter().filter(|call| !call.starts_with("observe") && !call.starts_with("prove")).collect()
+        self.calls()
+            .into_iter()
+            .filter(|call| !call.starts_with("observe") && !call.starts_with("prove"))
+            .collect()
     }
 
     pub(super) fn delete_secret(&self, team: &str, secret: &str) {
@@ -103,25 +108,37 @@ impl Fake {
     }
 
     pub(super) fn delete_robot(&self, full_name: &str) {
-        self.lock().robots.retain(|_, (robot, _)| robot.full_name != full_name);
+        self.lock()
+            .robots
+            .retain(|_, (robot, _)| robot.full_name != full_name);
     }
 
     pub(super) fn disable_robot(&self, full_name: &str) {
         let mut state = self.lock();
-        state.robots.values_mut().filter(|(robot, _)| robot.full_name == full_name).for_each(|(robot, _)| {
-            robot.disabled = true;
-        });
+        state
+            .robots
+            .values_mut()
+            .filter(|(robot, _)| robot.full_name == full_name)
+            .for_each(|(robot, _)| {
+                robot.disabled = true;
+            });
     }
 
     /// Otomi's own Secret: no mark of ours.
     pub(super) fn forget_marks(&self) {
-        self.lock().secrets.values_mut().for_each(|secret| secret.mark = None);
+        self.lock()
+            .secrets
+            .values_mut()
+            .for_each(|secret| secret.mark = None);
     }
 
     /// The password that a Secret holds for a host.
     pub(super) fn password(&self, team: &str, secret: &str, host: &str) -> Option<String> {
         let state = self.lock();
-        let key = (Namespace::new(format!("team-{team}")).ok()?, SecretName::new(secret).ok()?);
+        let key = (
+            Namespace::new(format!("team-{team}")).ok()?,
+            SecretName::new(secret).ok()?,
+        );
         let config = state.secrets.get(&key)?.content.as_ref()?.as_ref().ok()?;
         let login = config.login(&crate::values::names::RegistryHost::new(host).ok()?)?;
         Some(login.password.expose_secret().to_owned())
@@ -131,7 +148,10 @@ impl Fake {
     /// whether their login works.
     pub(super) fn state_of(&self, desired: &DesiredTeam) -> String {
         let state = self.lock();
-        let project = state.projects.get(&desired.project.name).map(|project| &project.metadata);
+        let project = state
+            .projects
+            .get(&desired.project.name)
+            .map(|project| &project.metadata);
         let members: BTreeMap<_, _> = state
             .members
             .get(&desired.project.name)
@@ -144,12 +164,17 @@ impl Fake {
             .iter()
             .map(|credential| {
                 let full_name = format!("otomi-{}", credential.robot.name);
-                let robot = state.robots.values().find(|(robot, _)| robot.full_name == full_name);
+                let robot = state
+                    .robots
+                    .values()
+                    .find(|(robot, _)| robot.full_name == full_name);
                 let secrets: Vec<_> = credential
                     .secrets
                     .iter()
                     .map(|secret| {
-                        let held = state.secrets.get(&(desired.namespace.clone(), secret.name.clone()));
+                        let held = state
+                            .secrets
+                            .get(&(desired.namespace.clone(), secret.name.clone()));
                         let login = held
                             .and_then(|held| held.content.as_ref()?.as_ref().ok())
                             .and_then(|config| config.login(&desired.registry_host));
@@ -163,11 +188,17 @@ impl Fake {
                         (&secret.name, held.map(|held| &held.secret_type), works)
                     })
                     .collect();
-                (full_name, robot.map(|(robot, _)| (&robot.permissions, robot.duration)), secrets)
+                (
+                    full_name,
+                    robot.map(|(robot, _)| (&robot.permissions, robot.duration)),
+                    secrets,
+                )
             })
             .collect();
-        let accounts =
-            state.service_accounts.get(&desired.namespace).map(|account| &account.pull_secrets);
+        let accounts = state
+            .service_accounts
+            .get(&desired.namespace)
+            .map(|account| &account.pull_secrets);
         format!("{project:?}\n{members:?}\n{robots:?}\n{accounts:?}")
     }
 
@@ -227,11 +258,18 @@ fn permission(project: &ProjectName, robot: &DesiredRobot) -> ObservedPermission
 impl Harbor for Fake {
     async fn observe_platform(&self, groups: &[GroupName]) -> Result<ObservedPlatform, TargetError> {
         self.call(Target::Harbor, "observe platform", |state| {
-            let item = |value: &serde_json::Value| ConfigurationItem { value: value.clone(), editable: true };
+            let item = |value: &serde_json::Value| ConfigurationItem {
+                value: value.clone(),
+                editable: true,
+            };
             Ok(ObservedPlatform {
                 version: "v2.15.2".to_owned(),
                 read_only: false,
-                configuration: state.configuration.iter().map(|(key, value)| (key.clone(), item(value))).collect(),
+                configuration: state
+                    .configuration
+                    .iter()
+                    .map(|(key, value)| (key.clone(), item(value)))
+                    .collect(),
                 groups: groups
                     .iter()
                     .map(ToString::to_string)
@@ -252,19 +290,28 @@ impl Harbor for Fake {
         self.call(Target::Harbor, "observe teams in Harbor", |state| {
             let side = |desired: &DesiredTeam| ObservedHarbor {
                 project: state.projects.get(&desired.project.name).cloned(),
-                members: state.members.get(&desired.project.name).cloned().unwrap_or_default(),
+                members: state
+                    .members
+                    .get(&desired.project.name)
+                    .cloned()
+                    .unwrap_or_default(),
                 robots: desired
                     .credentials
                     .iter()
                     .filter_map(|credential| {
                         let full_name = format!("{robot_prefix}{}", credential.robot.name);
-                        let (robot, _) =
-                            state.robots.values().find(|(robot, _)| robot.full_name == full_name)?;
+                        let (robot, _) = state
+                            .robots
+                            .values()
+                            .find(|(robot, _)| robot.full_name == full_name)?;
                         Some((credential.robot.name.clone(), robot.clone()))
                     })
                     .collect(),
             };
-            Ok(teams.iter().map(|desired| (desired.team.clone(), side(desired))).collect())
+            Ok(teams
+                .iter()
+                .map(|desired| (desired.team.clone(), side(desired)))
+                .collect())
         })
     }
 
@@ -281,25 +328,33 @@ impl Harbor for Fake {
 
     async fn create_group(&self, group: &GroupName) -> Result<(), TargetError> {
         self.call(Target::Harbor, "create group", |state| {
-            if state.groups.insert(group.to_string()) { Ok(()) } else { Err(ErrorClass::Conflict) }
+            if state.groups.insert(group.to_string()) {
+                Ok(())
+            } else {
+                Err(ErrorClass::Conflict)
+            }
         })
     }
 
     async fn create_project(&self, project: &DesiredProject) -> Result<i64, TargetError> {
-        self.call(Target::Harbor, &format!("create project {}", project.name), |state| {
-            if state.projects.contains_key(&project.name) {
-                return Err(ErrorClass::Conflict);
-            }
-            let id = state.id();
-            let storage = project.storage_quota.map_or(-1, StorageQuota::as_harbor);
-            let created = ObservedProject {
-                id,
-                metadata: project.metadata.clone(),
-                quota: Some(ObservedQuota { id, storage }),
-            };
-            state.projects.insert(project.name.clone(), created);
-            Ok(id)
-        })
+        self.call(
+            Target::Harbor,
+            &format!("create project {}", project.name),
+            |state| {
+                if state.projects.contains_key(&project.name) {
+                    return Err(ErrorClass::Conflict);
+                }
+                let id = state.id();
+                let storage = project.storage_quota.map_or(-1, StorageQuota::as_harbor);
+                let created = ObservedProject {
+                    id,
+                    metadata: project.metadata.clone(),
+                    quota: Some(ObservedQuota { id, storage }),
+                };
+                state.projects.insert(project.name.clone(), created);
+                Ok(id)
+            },
+        )
     }
 
     async fn update_project(
@@ -316,26 +371,39 @@ impl Harbor for Fake {
 
     async fn set_quota(&self, quota_id: i64, quota: StorageQuota) -> Result<(), TargetError> {
         self.call(Target::Harbor, "set quota", |state| {
-            let row = state.projects.values_mut().filter_map(|project| project.quota.as_mut());
-            row.filter(|row| row.id == quota_id).for_each(|row| row.storage = quota.as_harbor());
+            let row = state
+                .projects
+                .values_mut()
+                .filter_map(|project| project.quota.as_mut());
+            row.filter(|row| row.id == quota_id)
+                .for_each(|row| row.storage = quota.as_harbor());
             Ok(())
         })
     }
 
     async fn add_member(&self, project: &ProjectName, member: &DesiredMember) -> Result<(), TargetError> {
-        self.call(Target::Harbor, &format!("add member {} to {project}", member.group), |state| {
-            if !state.projects.contains_key(project) {
-                return Err(ErrorClass::Rejected);
-            }
-            let id = state.id();
-            let members = state.members.entry(project.clone()).or_default();
-            if members.iter().any(|held| held.name == member.group.as_str()) {
-                return Err(ErrorClass::Conflict);
-            }
-            let name = member.group.to_string();
-            members.push(ObservedMember { id, name, is_group: true, role_id: member.role.id() });
-            Ok(())
-        })
+        self.call(
+            Target::Harbor,
+            &format!("add member {} to {project}", member.group),
+            |state| {
+                if !state.projects.contains_key(project) {
+                    return Err(ErrorClass::Rejected);
+                }
+                let id = state.id();
+                let members = state.members.entry(project.clone()).or_default();
+                if members.iter().any(|held| held.name == member.group.as_str()) {
+                    return Err(ErrorClass::Conflict);
+                }
+                let name = member.group.to_string();
+                members.push(ObservedMember {
+                    id,
+                    name,
+                    is_group: true,
+                    role_id: member.role.id(),
+                });
+                Ok(())
+            },
+        )
     }
 
     async fn change_role(
@@ -344,11 +412,18 @@ impl Harbor for Fake {
         member_id: i64,
         member: &DesiredMember,
     ) -> Result<(), TargetError> {
-        self.call(Target::Harbor, &format!("change role of {} in {project}", member.group), |state| {
-            let members = state.members.entry(project.clone()).or_default();
-            members.iter_mut().filter(|held| held.id == member_id).for_each(|held| held.role_id = member.role.id());
-            Ok(())
-        })
+        self.call(
+            Target::Harbor,
+            &format!("change role of {} in {project}", member.group),
+            |state| {
+                let members = state.members.entry(project.clone()).or_default();
+                members
+                    .iter_mut()
+                    .filter(|held| held.id == member_id)
+                    .for_each(|held| held.role_id = member.role.id());
+                Ok(())
+            },
+        )
     }
 
     async fn create_robot(
@@ -374,7 +449,10 @@ impl Harbor for Fake {
                 permissions: vec![permission(project, robot)],
             };
             state.robots.insert(id, (created, secret.clone()));
-            let login = Login { username: full_name, password: SecretString::from(secret) };
+            let login = Login {
+                username: full_name,
+                password: SecretString::from(secret),
+            };
             Ok(CreatedRobot { id, login })
         })
     }
@@ -407,9 +485,15 @@ impl Harbor for Fake {
     async fn prove_login(&self, _project: &ProjectName, login: &Login) -> Result<LoginProof, TargetError> {
         self.call(Target::Harbor, "prove login", |state| {
             let works = state.robots.values().any(|(robot, secret)| {
-                robot.full_name == login.username && secret == login.password.expose_secret() && !robot.disabled
+                robot.full_name == login.username
+                    && secret == login.password.expose_secret()
+                    && !robot.disabled
             });
-            Ok(if works { LoginProof::Accepted } else { LoginProof::Refused })
+            Ok(if works {
+                LoginProof::Accepted
+            } else {
+                LoginProof::Refused
+            })
         })
     }
 }
@@ -437,18 +521,32 @@ impl Cluster for Fake {
                     .service_accounts
                     .iter()
                     .filter_map(|account| {
-                        Some((account.name.clone(), state.service_accounts.get(&desired.namespace)?.clone()))
+                        Some((
+                            account.name.clone(),
+                            state.service_accounts.get(&desired.namespace)?.clone(),
+                        ))
                     })
                     .collect(),
             };
-            Ok(teams.iter().map(|desired| (desired.team.clone(), side(desired))).collect())
+            Ok(teams
+                .iter()
+                .map(|desired| (desired.team.clone(), side(desired)))
+                .collect())
         })
     }
 
     async fn create_namespace(&self, namespace: &Namespace, _team: &TeamId) -> Result<(), TargetError> {
-        self.call(Target::Kubernetes, &format!("create namespace {namespace}"), |state| {
-            if state.namespaces.insert(namespace.clone()) { Ok(()) } else { Err(ErrorClass::Conflict) }
-        })
+        self.call(
+            Target::Kubernetes,
+            &format!("create namespace {namespace}"),
+            |state| {
+                if state.namespaces.insert(namespace.clone()) {
+                    Ok(())
+                } else {
+                    Err(ErrorClass::Conflict)
+                }
+            },
+        )
     }
 
     async fn apply_secret(
@@ -459,27 +557,36 @@ impl Cluster for Fake {
         provenance: &Provenance,
         former: Option<&ObservedSecret>,
     ) -> Result<(), TargetError> {
-        self.call(Target::Kubernetes, &format!("apply Secret {} in {namespace}", secret.name), |state| {
-            if !state.namespaces.contains(namespace) {
-                return Err(ErrorClass::Transient);
-            }
-            let uid = state.id().to_string();
-            let key = (namespace.clone(), secret.name.clone());
-            let replaced = former.is_some_and(|former| former.secret_type != secret.form.secret_type());
-            if !replaced && state.secrets.get(&key).is_some_and(|held| held.secret_type != secret.form.secret_type()) {
-                return Err(ErrorClass::Rejected);
-            }
-            let applied = ObservedSecret {
-                uid,
-                resource_version: "1".to_owned(),
-                secret_type: secret.form.secret_type().to_owned(),
-                immutable: false,
-                content: Some(Ok(content.clone())),
-                mark: Some(provenance.mark.clone()),
-            };
-            state.secrets.insert(key, applied);
-            Ok(())
-        })
+        self.call(
+            Target::Kubernetes,
+            &format!("apply Secret {} in {namespace}", secret.name),
+            |state| {
+                if !state.namespaces.contains(namespace) {
+                    return Err(ErrorClass::Transient);
+                }
+                let uid = state.id().to_string();
+                let key = (namespace.clone(), secret.name.clone());
+                let replaced = former.is_some_and(|former| former.secret_type != secret.form.secret_type());
+                if !replaced
+                    && state
+                        .secrets
+                        .get(&key)
+                        .is_some_and(|held| held.secret_type != secret.form.secret_type())
+                {
+                    return Err(ErrorClass::Rejected);
+                }
+                let applied = ObservedSecret {
+                    uid,
+                    resource_version: "1".to_owned(),
+                    secret_type: secret.form.secret_type().to_owned(),
+                    immutable: false,
+                    content: Some(Ok(content.clone())),
+                    mark: Some(provenance.mark.clone()),
+                };
+                state.secrets.insert(key, applied);
+                Ok(())
+            },
+        )
     }
 
     async fn set_pull_secrets(
@@ -489,15 +596,22 @@ impl Cluster for Fake {
         pull_secrets: &[SecretName],
         resource_version: &str,
     ) -> Result<(), TargetError> {
-        self.call(Target::Kubernetes, &format!("set pull Secrets in {namespace}"), |state| {
-            let held = state.service_accounts.get_mut(namespace).ok_or(ErrorClass::Conflict)?;
-            if held.resource_version != resource_version {
-                return Err(ErrorClass::Conflict);
-            }
-            held.pull_secrets = pull_secrets.to_vec();
-            held.resource_version.push('1');
-            Ok(())
-        })
+        self.call(
+            Target::Kubernetes,
+            &format!("set pull Secrets in {namespace}"),
+            |state| {
+                let held = state
+                    .service_accounts
+                    .get_mut(namespace)
+                    .ok_or(ErrorClass::Conflict)?;
+                if held.resource_version != resource_version {
+                    return Err(ErrorClass::Conflict);
+                }
+                held.pull_secrets = pull_secrets.to_vec();
+                held.resource_version.push('1');
+                Ok(())
+            },
+        )
     }
 }
 
@@ -522,7 +636,11 @@ impl Notebook {
     /// What a new process finds.
     pub(super) fn reopened(&self) -> Self {
         let state = self.0.lock().unwrap().clone();
-        Self(Arc::new(Mutex::new(NotebookState { dead: false, writes: 0, ..state })))
+        Self(Arc::new(Mutex::new(NotebookState {
+            dead: false,
+            writes: 0,
+            ..state
+        })))
     }
 
     pub(super) fn writes(&self) -> usize {
@@ -532,7 +650,10 @@ impl Notebook {
     fn write(&self, change: impl FnOnce(&mut NotebookState)) -> Result<(), JournalError> {
         let mut state = self.0.lock().unwrap();
         if state.dead {
-            return Err(JournalError { act: "write".to_owned(), source: "the process is dead".into() });
+            return Err(JournalError {
+                act: "write".to_owned(),
+                source: "the process is dead".into(),
+            });
         }
         state.writes += 1;
         change(&mut state);

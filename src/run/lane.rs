@@ -27,10 +27,10 @@ use super::observe::Observer;
 use super::perform::Performer;
 use super::record::{Converged, LaneId, LaneRecord, Problem, RunState};
 use super::retry::{self, Decision, RetryPolicy};
-use super::transition::transition;
 use super::target::{ErrorClass, TargetError};
-use crate::plan::desired::{DesiredPlatform, DesiredTeam, Fingerprint};
+use super::transition::transition;
 use crate::plan::PlanOptions;
+use crate::plan::desired::{DesiredPlatform, DesiredTeam, Fingerprint};
 use crate::plan::step::{Operation, Step, Verdict};
 use crate::values::Revision;
 
@@ -69,8 +69,8 @@ pub(super) enum Facts {
     Unknown,
     /// The prefix of robot names, after the platform's lane has been there.
     Known(Arc<str>),
-    /// The platform's lane could not read Harbor.
-    Unreachable(Arc<TargetError>),
+    /// The platform's lane could not read Harbor, or could not settle the prefix.
+    NotYet(Arc<TargetError>),
 }
 
 /// What all lanes share.
@@ -201,15 +201,39 @@ impl Lane {
     /// let in, or for something to happen outside.
     fn decide(&self, failure: &Failure, attempts: u32) -> Decision {
         let policy = &self.rules().retry;
-        let class = failure.class();
+        let class = match failure.class() {
+            // Harbor refuses groups until it is in OIDC mode: what the platform's lane still works at may help.
+            ErrorClass::Rejected if self.platform_is_unsettled() => ErrorClass::Transient,
+            class => class,
+        };
         let persistent = self.shared.persistent;
         if class == ErrorClass::Auth && !persistent {
             return Decision::Exhausted;
         }
         let outside = failure.problems.is_empty() && failure.waits_for.is_some();
-        let counted = if outside && persistent { attempts.min(policy.attempts.saturating_sub(1)) } else { attempts };
-        let cause = retry::Failure { class, retry_after: failure.retry_after };
+        let counted = if outside && persistent {
+            attempts.min(policy.attempts.saturating_sub(1))
+        } else {
+            attempts
+        };
+        let cause = retry::Failure {
+            class,
+            retry_after: failure.retry_after,
+        };
         policy.decide(cause, counted, self.shared.chance.unit())
+    }
+
+    fn platform_is_unsettled(&self) -> bool {
+        let platform = self
+            .shared
+            .board
+            .get(&LaneId::Platform)
+            .map(|record| record.state);
+        self.id != LaneId::Platform
+            && matches!(
+                platform,
+                Some(RunState::Running { .. } | RunState::Waiting { .. })
+            )
     }
 
     async fn attempt(&mut self, target: &Target, attempts: u32) -> Result<Attempt, JournalError> {
@@ -239,7 +263,8 @@ impl Lane {
         attempts: u32,
         operation: Operation,
     ) -> Result<(), JournalError> {
-        self.keep(target, RunState::Running { operation }, attempts, Vec::new()).await
+        self.keep(target, RunState::Running { operation }, attempts, Vec::new())
+            .await
     }
 
     /// Waits before the next attempt. `false` when something ends the wait for good.
@@ -256,15 +281,21 @@ impl Lane {
             lane = %self.id, lane.attempts = attempts, retry.delay_ms = delay.as_millis(),
             "{} is not ready, trying again: {why}", self.id
         );
-        self.keep(target, RunState::Waiting { until, why }, attempts, failure.problems).await?;
+        self.keep(
+            target,
+            RunState::Waiting { until, why },
+            attempts,
+            failure.problems,
+        )
+        .await?;
         // On a clone, so that the new target is still new to whoever takes it up.
         let mut targets = self.targets.clone();
         let mut facts = self.shared.facts.subscribe();
-        let unreachable = matches!(*facts.borrow_and_update(), Facts::Unreachable(_));
+        let waits_for_facts = matches!(*facts.borrow_and_update(), Facts::NotYet(_));
         tokio::select! {
             () = tokio::time::sleep(delay) => Ok(true),
             // Harbor can be read again: what failed for want of it need not wait longer.
-            _ = facts.wait_for(|facts| matches!(facts, Facts::Known(_))), if unreachable => Ok(true),
+            _ = facts.wait_for(|facts| matches!(facts, Facts::Known(_))), if waits_for_facts => Ok(true),
             _ = targets.changed() => Ok(false),
             () = self.shared.stop.cancelled() => Ok(false),
         }
@@ -275,7 +306,10 @@ impl Lane {
         let known = former.as_ref().is_some_and(|record| {
             record.state == RunState::Done
                 && record.held.is_none()
-                && record.converged.as_ref().is_some_and(|held| held.fingerprint == target.fingerprint)
+                && record
+                    .converged
+                    .as_ref()
+                    .is_some_and(|held| held.fingerprint == target.fingerprint)
         });
         if known {
             return Ok(());
@@ -297,7 +331,8 @@ impl Lane {
     async fn park(&self, target: &Target, attempts: u32, failure: Failure) -> Result<(), JournalError> {
         let why = failure.why();
         tracing::error!(lane = %self.id, lane.attempts = attempts, "{} is parked: {why}", self.id);
-        self.keep(target, RunState::Parked { why }, attempts, failure.problems).await
+        self.keep(target, RunState::Parked { why }, attempts, failure.problems)
+            .await
     }
 
     /// A newer target takes over, or the process stops: in the latter case the record stays as it
@@ -307,7 +342,8 @@ impl Lane {
             return Ok(());
         }
         let by = self.targets.borrow().revision.clone();
-        self.keep(target, RunState::Superseded { by }, attempts, Vec::new()).await
+        self.keep(target, RunState::Superseded { by }, attempts, Vec::new())
+            .await
     }
 
     async fn keep(
@@ -317,7 +353,10 @@ impl Lane {
         attempts: u32,
         problems: Vec<Problem>,
     ) -> Result<(), JournalError> {
-        self.shared.board.keep(&self.record(target, state, attempts, problems)?).await
+        self.shared
+            .board
+            .keep(&self.record(target, state, attempts, problems)?)
+            .await
     }
 
     fn record(
@@ -353,7 +392,10 @@ impl Lane {
 
 /// The steps of a plan that wait for something outside, as one sentence.
 pub(super) fn waits(steps: &[Step]) -> Option<String> {
-    steps.iter().find(|step| step.verdict == Verdict::Wait).map(|step| format!("{}: {}", step.object, step.why))
+    steps
+        .iter()
+        .find(|step| step.verdict == Verdict::Wait)
+        .map(|step| format!("{}: {}", step.object, step.why))
 }
 
 /// The steps of a plan that only a person can do, as problems.

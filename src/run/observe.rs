@@ -66,7 +66,11 @@ impl Observer {
     /// Observes one team, with whatever others are asked for at the same time.
     pub(super) async fn observe(&self, desired: &Arc<DesiredTeam>, robot_prefix: &Arc<str>) -> Observation {
         let (answer, observation) = oneshot::channel();
-        let request = Request { desired: desired.clone(), robot_prefix: robot_prefix.clone(), answer };
+        let request = Request {
+            desired: desired.clone(),
+            robot_prefix: robot_prefix.clone(),
+            answer,
+        };
         if self.requests.send(request).is_err() {
             return Observation::default();
         }
@@ -79,14 +83,23 @@ impl Observer {
 fn extent(wanted: usize, population: usize) -> Extent {
     let single = 2 * wanted;
     let lists = 2 + population.max(wanted) * 4 / 100;
-    if single <= lists { Extent::Single } else { Extent::Lists }
+    if single <= lists {
+        Extent::Single
+    } else {
+        Extent::Lists
+    }
 }
 
 async fn answer(harbor: &dyn Harbor, cluster: &dyn Cluster, batch: Vec<Request>, extent: Extent) {
     let teams: Vec<Arc<DesiredTeam>> = batch.iter().map(|request| request.desired.clone()).collect();
-    let prefix = batch.first().map(|request| request.robot_prefix.clone()).unwrap_or_default();
-    let (of_harbor, of_cluster) =
-        tokio::join!(harbor.observe_teams(&teams, &prefix, extent), cluster.observe_teams(&teams, extent),);
+    let prefix = batch
+        .first()
+        .map(|request| request.robot_prefix.clone())
+        .unwrap_or_default();
+    let (of_harbor, of_cluster) = tokio::join!(
+        harbor.observe_teams(&teams, &prefix, extent),
+        cluster.observe_teams(&teams, extent),
+    );
     let mut errors = Vec::new();
     let mut of_harbor = of_harbor.map_err(|error| errors.push(Arc::new(error))).ok();
     let mut of_cluster = of_cluster.map_err(|error| errors.push(Arc::new(error))).ok();
@@ -98,7 +111,10 @@ async fn answer(harbor: &dyn Harbor, cluster: &dyn Cluster, batch: Vec<Request>,
             proofs: std::collections::BTreeMap::new(),
         };
         // The lane may have been stopped or superseded meanwhile; then nobody listens, which is fine.
-        let _ = request.answer.send(Observation { observed, errors: errors.clone() });
+        let _ = request.answer.send(Observation {
+            observed,
+            errors: errors.clone(),
+        });
     }
 }
 

@@ -38,35 +38,71 @@ impl Performer {
         let desired = context.desired;
         let project = &desired.project.name;
         match action {
-            Action::CreateNamespace => self.cluster.create_namespace(&desired.namespace, &desired.team).await,
+            Action::CreateNamespace => {
+                self.cluster
+                    .create_namespace(&desired.namespace, &desired.team)
+                    .await
+            }
             Action::CreateProject => self.harbor.create_project(&desired.project).await.map(|_| ()),
             Action::UpdateProject { metadata } => self.harbor.update_project(project, metadata).await,
             Action::SetQuota { quota_id, quota } => self.harbor.set_quota(*quota_id, *quota).await,
             Action::AddMember { group } => {
-                self.harbor.add_member(project, wanted_member(desired, group)?).await
+                self.harbor
+                    .add_member(project, wanted_member(desired, group)?)
+                    .await
             }
             Action::ChangeRole { group, member_id } => {
-                self.harbor.change_role(project, *member_id, wanted_member(desired, group)?).await
+                self.harbor
+                    .change_role(project, *member_id, wanted_member(desired, group)?)
+                    .await
             }
             Action::UpdateRobot { robot, robot_id } => {
                 let wanted = wanted_credential(desired, robot)?;
                 let held = held_robot(context, robot)?;
                 self.harbor
-                    .update_robot(project, *robot_id, &held.full_name, &held.description, &wanted.robot)
+                    .update_robot(
+                        project,
+                        *robot_id,
+                        &held.full_name,
+                        &held.description,
+                        &wanted.robot,
+                    )
                     .await
             }
             Action::IssueCredential { robot } => self.issue(context, robot).await,
             Action::ReplaceCredential { robot, robot_id } => self.replace(context, robot, *robot_id).await,
-            Action::PublishCredential { robot, robot_id, source, secrets } => {
+            Action::PublishCredential {
+                robot,
+                robot_id,
+                source,
+                secrets,
+            } => {
                 let login = observed_login(context, source, &full_name(context, robot)?)?;
-                let publication = Publication { robot_id: *robot_id, login: &login, known_to_harbor: true };
+                let publication = Publication {
+                    robot_id: *robot_id,
+                    login: &login,
+                    known_to_harbor: true,
+                };
                 let wanted = wanted_credential(desired, robot)?;
-                let chosen = wanted.secrets.iter().filter(|secret| secrets.contains(&secret.name));
-                self.publish(context, &publication, chosen, Former::AsObserved).await
+                let chosen = wanted
+                    .secrets
+                    .iter()
+                    .filter(|secret| secrets.contains(&secret.name));
+                self.publish(context, &publication, chosen, Former::AsObserved)
+                    .await
             }
-            Action::SetPullSecrets { service_account, pull_secrets, resource_version } => {
+            Action::SetPullSecrets {
+                service_account,
+                pull_secrets,
+                resource_version,
+            } => {
                 self.cluster
-                    .set_pull_secrets(&desired.namespace, service_account, pull_secrets, resource_version)
+                    .set_pull_secrets(
+                        &desired.namespace,
+                        service_account,
+                        pull_secrets,
+                        resource_version,
+                    )
                     .await
             }
             Action::WriteConfiguration { .. } | Action::CreateGroup { .. } => {
@@ -79,22 +115,47 @@ impl Performer {
     /// lost, the robot exists and nobody knows its secret: the next plan replaces it.
     async fn issue(&self, context: &Context<'_>, robot: &RobotName) -> Result<(), TargetError> {
         let wanted = wanted_credential(context.desired, robot)?;
-        let created = self.harbor.create_robot(&context.desired.project.name, &wanted.robot).await?;
-        let publication = Publication { robot_id: created.id, login: &created.login, known_to_harbor: true };
-        self.publish(context, &publication, wanted.secrets.iter(), Former::AsObserved).await
+        let created = self
+            .harbor
+            .create_robot(&context.desired.project.name, &wanted.robot)
+            .await?;
+        let publication = Publication {
+            robot_id: created.id,
+            login: &created.login,
+            known_to_harbor: true,
+        };
+        self.publish(context, &publication, wanted.secrets.iter(), Former::AsObserved)
+            .await
     }
 
     /// Chooses a secret, writes it down, and only then sets it in Harbor: whatever is lost in between,
     /// the Secrets hold either the robot's secret or one that is marked as unproven.
-    async fn replace(&self, context: &Context<'_>, robot: &RobotName, robot_id: i64) -> Result<(), TargetError> {
+    async fn replace(
+        &self,
+        context: &Context<'_>,
+        robot: &RobotName,
+        robot_id: i64,
+    ) -> Result<(), TargetError> {
         let wanted = wanted_credential(context.desired, robot)?;
         let username = full_name(context, robot)?;
-        let login = Login { username, password: choose_robot_secret(self.chance.as_ref()) };
-        let chosen = Publication { robot_id, login: &login, known_to_harbor: false };
-        self.publish(context, &chosen, wanted.secrets.iter(), Former::AsObserved).await?;
+        let login = Login {
+            username,
+            password: choose_robot_secret(self.chance.as_ref()),
+        };
+        let chosen = Publication {
+            robot_id,
+            login: &login,
+            known_to_harbor: false,
+        };
+        self.publish(context, &chosen, wanted.secrets.iter(), Former::AsObserved)
+            .await?;
         self.harbor.set_robot_secret(robot_id, &login.password).await?;
-        let known = Publication { known_to_harbor: true, ..chosen };
-        self.publish(context, &known, wanted.secrets.iter(), Former::Replaced).await
+        let known = Publication {
+            known_to_harbor: true,
+            ..chosen
+        };
+        self.publish(context, &known, wanted.secrets.iter(), Former::Replaced)
+            .await
     }
 
     /// Writes a login to Secrets of its robot, keeping the entries of other registries.
@@ -103,17 +164,22 @@ impl Performer {
         context: &Context<'_>,
         publication: &Publication<'_>,
         secrets: impl Iterator<Item = &'a DesiredSecret>,
-        former: Former,
+        standing: Former,
     ) -> Result<(), TargetError> {
         let desired = context.desired;
         for secret in secrets {
-            let observed = context.observed.cluster.as_ref().and_then(|side| side.secrets.get(&secret.name));
-            let content = observed
-                .and_then(|observed| observed.content.as_ref()?.as_ref().ok().cloned())
+            let former = context
+                .observed
+                .cluster
+                .as_ref()
+                .and_then(|side| side.secrets.get(&secret.name));
+            let merged = former
+                .and_then(|held| held.content.as_ref()?.as_ref().ok().cloned())
                 .unwrap_or_else(DockerConfig::empty)
                 .with_login(&desired.registry_host, publication.login);
-            let digest =
-                content.login_digest(&desired.registry_host).filter(|_| publication.known_to_harbor);
+            let digest = merged
+                .login_digest(&desired.registry_host)
+                .filter(|_| publication.known_to_harbor);
             let provenance = Provenance {
                 team: desired.team.clone(),
                 revision: context.revision.clone(),
@@ -123,8 +189,10 @@ impl Performer {
                     login_digest: digest.unwrap_or_else(|| UNPROVEN.to_owned()),
                 },
             };
-            let former = observed.filter(|_| former == Former::AsObserved);
-            self.cluster.apply_secret(&desired.namespace, secret, &content, &provenance, former).await?;
+            let former = former.filter(|_| standing == Former::AsObserved);
+            self.cluster
+                .apply_secret(&desired.namespace, secret, &merged, &provenance, former)
+                .await?;
         }
         Ok(())
     }

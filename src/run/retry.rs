@@ -72,12 +72,18 @@ impl RetryPolicy {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.first.as_secs_f64() * self.factor.powi(exponent);
         // Beyond what a duration can hold, which is far beyond `max`.
-        Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
+        Duration::try_from_secs_f64(seconds)
+            .unwrap_or(self.max)
+            .min(self.max)
     }
 }
 
 fn share(of: Duration, random: f64) -> Duration {
-    let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 1.0 };
+    let random = if random.is_finite() {
+        random.clamp(0.0, 1.0)
+    } else {
+        1.0
+    };
     of.mul_f64(random)
 }
 
@@ -94,12 +100,17 @@ mod tests {
     };
 
     fn failure(class: ErrorClass) -> Failure {
-        Failure { class, retry_after: None }
+        Failure {
+            class,
+            retry_after: None,
+        }
     }
 
     #[test]
     fn the_backoff_doubles_up_to_its_limit() {
-        let seconds: Vec<_> = (1..=10).map(|attempt| POLICY.backoff(attempt).as_secs()).collect();
+        let seconds: Vec<_> = (1..=10)
+            .map(|attempt| POLICY.backoff(attempt).as_secs())
+            .collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
         assert_eq!(POLICY.backoff(u32::MAX), POLICY.max);
     }
@@ -114,7 +125,10 @@ mod tests {
 
     #[test]
     fn a_rejected_request_is_never_repeated() {
-        assert_eq!(POLICY.decide(failure(ErrorClass::Rejected), 1, 0.5), Decision::Refused);
+        assert_eq!(
+            POLICY.decide(failure(ErrorClass::Rejected), 1, 0.5),
+            Decision::Refused
+        );
     }
 
     #[test]
@@ -129,8 +143,14 @@ mod tests {
 
     #[test]
     fn attempts_run_out_but_not_for_one_who_is_kept_out() {
-        assert_eq!(POLICY.decide(failure(ErrorClass::Transient), 10, 0.5), Decision::Exhausted);
-        assert_eq!(POLICY.decide(failure(ErrorClass::Conflict), 10, 0.5), Decision::Exhausted);
+        assert_eq!(
+            POLICY.decide(failure(ErrorClass::Transient), 10, 0.5),
+            Decision::Exhausted
+        );
+        assert_eq!(
+            POLICY.decide(failure(ErrorClass::Conflict), 10, 0.5),
+            Decision::Exhausted
+        );
         let kept_out = POLICY.decide(failure(ErrorClass::Auth), 1000, 0.5);
         assert_eq!(kept_out, Decision::Again(Duration::from_secs(225)));
     }
@@ -141,8 +161,14 @@ mod tests {
             class: ErrorClass::Transient,
             retry_after: Some(Duration::from_secs(seconds)),
         };
-        assert_eq!(POLICY.decide(asked(30), 1, 0.5), Decision::Again(Duration::from_millis(30_500)));
-        assert_eq!(POLICY.decide(asked(u64::MAX), 1, 0.0), Decision::Again(Duration::from_secs(3600)));
+        assert_eq!(
+            POLICY.decide(asked(30), 1, 0.5),
+            Decision::Again(Duration::from_millis(30_500))
+        );
+        assert_eq!(
+            POLICY.decide(asked(u64::MAX), 1, 0.0),
+            Decision::Again(Duration::from_secs(3600))
+        );
     }
 
     proptest! {

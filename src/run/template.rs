@@ -2,7 +2,7 @@
 
 /// Text in which `{name}` stands for a value. `{{` and `}}` are braces themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template {
+pub(super) struct Template {
     parts: Vec<Part>,
 }
 
@@ -14,7 +14,7 @@ enum Part {
 
 /// A text that is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TemplateError {
+pub(super) enum TemplateError {
     /// A placeholder that has no meaning there.
     #[error("unknown placeholder {{{name}}}")]
     Unknown {
@@ -37,7 +37,7 @@ impl Template {
     ///
     /// # Errors
     /// Says which placeholder or brace is wrong.
-    pub(crate) fn parse(text: &str, known: &[&str]) -> Result<Self, TemplateError> {
+    pub(super) fn parse(text: &str, known: &[&str]) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -52,10 +52,14 @@ impl Template {
                 rest = after;
             } else if let Some(after) = tail.strip_prefix('{') {
                 let Some((name, after)) = after.split_once('}') else {
-                    return Err(TemplateError::Unclosed { rest: after.to_owned() });
+                    return Err(TemplateError::Unclosed {
+                        rest: after.to_owned(),
+                    });
                 };
                 if !known.contains(&name) {
-                    return Err(TemplateError::Unknown { name: name.to_owned() });
+                    return Err(TemplateError::Unknown {
+                        name: name.to_owned(),
+                    });
                 }
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain)));
@@ -74,7 +78,7 @@ impl Template {
     }
 
     /// The text with each placeholder replaced by what `value` says of it.
-    pub(crate) fn fill<'a>(&self, value: impl Fn(&str) -> &'a str) -> String {
+    pub(super) fn fill<'a>(&self, value: impl Fn(&str) -> &'a str) -> String {
         self.parts
             .iter()
             .map(|part| match part {
@@ -85,7 +89,7 @@ impl Template {
     }
 
     /// The placeholders, in their order.
-    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Placeholder(name) => Some(name.as_str()),
             Part::Text(_) => None,
@@ -94,7 +98,7 @@ impl Template {
 
     /// The placeholder, when the text is nothing but one.
     #[must_use]
-    pub(crate) fn whole(&self) -> Option<&str> {
+    pub(super) fn whole(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [Part::Placeholder(name)] => Some(name),
             _ => None,
@@ -103,7 +107,7 @@ impl Template {
 
     /// What stands before and after the placeholder, when there is exactly one.
     #[must_use]
-    pub(crate) fn around(&self) -> Option<(&str, &str)> {
+    pub(super) fn around(&self) -> Option<(&str, &str)> {
         match self.parts.as_slice() {
             [Part::Placeholder(_)] => Some(("", "")),
             [Part::Text(before), Part::Placeholder(_)] => Some((before, "")),
@@ -137,15 +141,30 @@ mod tests {
     #[test]
     fn what_is_no_template_is_refused() {
         let parse = |text| Template::parse(text, &["team"]).unwrap_err();
-        assert_eq!(parse("x-{tema}"), TemplateError::Unknown { name: "tema".to_owned() });
+        assert_eq!(
+            parse("x-{tema}"),
+            TemplateError::Unknown {
+                name: "tema".to_owned()
+            }
+        );
         assert_eq!(parse("x-{}"), TemplateError::Unknown { name: String::new() });
-        assert_eq!(parse("x-{team"), TemplateError::Unclosed { rest: "team".to_owned() });
+        assert_eq!(
+            parse("x-{team"),
+            TemplateError::Unclosed {
+                rest: "team".to_owned()
+            }
+        );
         assert_eq!(parse("x-team}"), TemplateError::StrayBrace);
     }
 
     #[test]
     fn only_a_text_that_is_one_placeholder_is_whole() {
-        let whole = |text| Template::parse(text, &["team"]).unwrap().whole().map(str::to_owned);
+        let whole = |text| {
+            Template::parse(text, &["team"])
+                .unwrap()
+                .whole()
+                .map(str::to_owned)
+        };
         assert_eq!(whole("{team}").as_deref(), Some("team"));
         assert_eq!(whole("{team}-"), None);
         assert_eq!(whole("team"), None);
@@ -155,9 +174,14 @@ mod tests {
     fn what_surrounds_a_placeholder_is_told_when_there_is_one() {
         let around = |text| {
             let template = Template::parse(text, &["team"]).unwrap();
-            template.around().map(|(before, after)| (before.to_owned(), after.to_owned()))
+            template
+                .around()
+                .map(|(before, after)| (before.to_owned(), after.to_owned()))
         };
-        assert_eq!(around("team-{team}-pull"), Some(("team-".to_owned(), "-pull".to_owned())));
+        assert_eq!(
+            around("team-{team}-pull"),
+            Some(("team-".to_owned(), "-pull".to_owned()))
+        );
         assert_eq!(around("team"), None);
         assert_eq!(around("{team}{team}"), None);
     }

@@ -33,7 +33,14 @@ pub fn transition(from: &RunState, to: RunState) -> Result<RunState, IllegalTran
         Done | Superseded { .. } => matches!(to, Pending),
         Parked { .. } => matches!(to, Pending | Superseded { .. }),
     };
-    if legal { Ok(to) } else { Err(IllegalTransition { from: name(from), to: name(&to) }) }
+    if legal {
+        Ok(to)
+    } else {
+        Err(IllegalTransition {
+            from: name(from),
+            to: name(&to),
+        })
+    }
 }
 
 fn name(state: &RunState) -> &'static str {
@@ -56,11 +63,20 @@ mod tests {
     fn states() -> [RunState; 6] {
         [
             RunState::Pending,
-            RunState::Running { operation: Operation::EnsureProject },
+            RunState::Running {
+                operation: Operation::EnsureProject,
+            },
             RunState::Done,
-            RunState::Waiting { until: chrono::DateTime::UNIX_EPOCH, why: "Harbor is away".to_owned() },
-            RunState::Parked { why: "Harbor refused".to_owned() },
-            RunState::Superseded { by: Revision::commit("c2") },
+            RunState::Waiting {
+                until: chrono::DateTime::UNIX_EPOCH,
+                why: "Harbor is away".to_owned(),
+            },
+            RunState::Parked {
+                why: "Harbor refused".to_owned(),
+            },
+            RunState::Superseded {
+                by: Revision::commit("c2"),
+            },
         ]
     }
 
@@ -82,7 +98,13 @@ mod tests {
                 assert_eq!(result.is_ok(), legal == 1, "{row} -> {}", name(&to));
                 match result {
                     Ok(state) => assert_eq!(state, to),
-                    Err(error) => assert_eq!(error, IllegalTransition { from: row, to: name(&to) }),
+                    Err(error) => assert_eq!(
+                        error,
+                        IllegalTransition {
+                            from: row,
+                            to: name(&to)
+                        }
+                    ),
                 }
             }
         }

@@ -21,12 +21,22 @@ pub struct Misread {
 /// The first thing that is not as the type wants it: unknown keys, wrong types, keys that come twice.
 pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, Misread> {
     serde_yaml::from_str_with_options(text, options()).map_err(|error| {
-        let (line, column) = error.location().map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
+        let (line, column) = error
+            .location()
+            .map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default();
         // The place is told beside the message.
-        let message = message.split(" at line ").next().unwrap_or(message).trim_start_matches("error: ");
-        Misread { line, column, message: message.to_owned() }
+        let message = message
+            .split(" at line ")
+            .next()
+            .unwrap_or(message)
+            .trim_start_matches("error: ");
+        Misread {
+            line,
+            column,
+            message: message.to_owned(),
+        }
     })
 }
 
@@ -69,7 +79,10 @@ mod tests {
         ] {
             let misread = from_text::<Small>(text).unwrap_err();
             assert_eq!(misread.line, line, "{text:?}: {misread}");
-            assert!(misread.message.to_lowercase().contains(word), "{text:?}: {misread}");
+            assert!(
+                misread.message.to_lowercase().contains(word),
+                "{text:?}: {misread}"
+            );
         }
     }
 }

@@ -75,9 +75,16 @@ pub fn socket_path(state: &Path) -> PathBuf {
 /// # Errors
 /// When the socket can't be made. The caller holds the journal's lock, so a socket
 /// that is left over belongs to nobody and is replaced.
-pub fn tell(state: &Path, board: Arc<dyn Fn() -> StatusReport + Send + Sync>, stop: CancellationToken) -> Result<(), StatusError> {
+pub fn tell(
+    state: &Path,
+    board: Arc<dyn Fn() -> StatusReport + Send + Sync>,
+    stop: CancellationToken,
+) -> Result<(), StatusError> {
     let path = socket_path(state);
-    let listen = |source| StatusError::Listen { path: path.clone(), source };
+    let listen = |source| StatusError::Listen {
+        path: path.clone(),
+        source,
+    };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(listen(error)),
         _ => {}
@@ -113,11 +120,18 @@ async fn send(mut stream: UnixStream, report: StatusReport) -> std::io::Result<(
 /// When something answers that is no status.
 pub async fn ask(state: &Path) -> Result<Option<StatusReport>, StatusError> {
     let path = socket_path(state);
-    let Ok(mut stream) = UnixStream::connect(&path).await else { return Ok(None) };
+    let Ok(mut stream) = UnixStream::connect(&path).await else {
+        return Ok(None);
+    };
     let mut text = Vec::new();
-    let read = |source| StatusError::Read { path: path.clone(), source };
+    let read = |source| StatusError::Read {
+        path: path.clone(),
+        source,
+    };
     stream.read_to_end(&mut text).await.map_err(read)?;
-    serde_json::from_slice(&text).map(Some).map_err(|error| read(error.into()))
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|error| read(error.into()))
 }
 
 /// The report of a board.

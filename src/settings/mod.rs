@@ -169,11 +169,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the file can't be read or understood.
-    pub fn load(
-        said: Said,
-        file: Option<&Path>,
-        secrets: SecretVariables,
-    ) -> Result<Self, SettingsError> {
+    pub fn load(said: Said, file: Option<&Path>, secrets: SecretVariables) -> Result<Self, SettingsError> {
         let said = match file {
             None => said,
             Some(path) => said.or(read_file(path)?),
@@ -198,12 +194,17 @@ impl Settings {
     /// # Errors
     /// When the registry's host is no host.
     pub fn source(&self) -> Result<SourceSettings, SettingsError> {
-        let registry_host = match &self.said.registry_host {
-            None => None,
-            Some(text) => Some(RegistryHost::new(text.clone()).map_err(|error: NameError| {
-                SettingsError::Value { name: "registry-host", value: text.clone(), hint: error.rule.to_owned() }
-            })?),
-        };
+        let registry_host =
+            match &self.said.registry_host {
+                None => None,
+                Some(text) => Some(RegistryHost::new(text.clone()).map_err(|error: NameError| {
+                    SettingsError::Value {
+                        name: "registry-host",
+                        value: text.clone(),
+                        hint: error.rule.to_owned(),
+                    }
+                })?),
+            };
         Ok(SourceSettings {
             reference: self.said.reference.clone(),
             working_tree: self.said.working_tree.unwrap_or(false),
@@ -238,12 +239,20 @@ impl Settings {
         };
         Ok(HarborAccess {
             url,
-            username: self.said.harbor_username.clone().unwrap_or_else(|| "admin".to_owned()),
+            username: self
+                .said
+                .harbor_username
+                .clone()
+                .unwrap_or_else(|| "admin".to_owned()),
             password,
             ca: read_optional("the Harbor CA file", self.said.harbor_ca_file.as_deref())?,
             writes: positive("harbor-writes", self.said.harbor_writes, 4)?,
             reads: positive("harbor-reads", self.said.harbor_reads, 16)?,
-            timeout: duration("call-timeout", self.said.call_timeout.as_deref(), Duration::from_secs(30))?,
+            timeout: duration(
+                "call-timeout",
+                self.said.call_timeout.as_deref(),
+                Duration::from_secs(30),
+            )?,
         })
     }
 
@@ -263,14 +272,21 @@ impl Settings {
             token,
             ca: read_optional("the Kubernetes CA file", self.said.kubernetes_ca_file.as_deref())?,
             writes: positive("kubernetes-writes", self.said.kubernetes_writes, 16)?,
-            timeout: duration("call-timeout", self.said.call_timeout.as_deref(), Duration::from_secs(30))?,
+            timeout: duration(
+                "call-timeout",
+                self.said.call_timeout.as_deref(),
+                Duration::from_secs(30),
+            )?,
         })
     }
 
     /// The folder of the journal.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.said.state.clone().unwrap_or_else(|| PathBuf::from("harborage-state"))
+        self.said
+            .state
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("harborage-state"))
     }
 
     /// How the engine runs.
@@ -303,8 +319,10 @@ fn read_file(path: &Path) -> Result<Said, SettingsError> {
         path: path.to_owned(),
         source,
     })?;
-    crate::run::yaml::from_text(&text)
-        .map_err(|misread| SettingsError::File { path: path.to_owned(), message: misread.to_string() })
+    crate::run::yaml::from_text(&text).map_err(|misread| SettingsError::File {
+        path: path.to_owned(),
+        message: misread.to_string(),
+    })
 }
 
 /// Reads a file that holds one secret; the line's end is not part of it.
@@ -319,22 +337,38 @@ fn read_secret(what: &'static str, path: &Path) -> Result<SecretString, Settings
 
 fn read_optional(what: &'static str, path: Option<&Path>) -> Result<Option<Vec<u8>>, SettingsError> {
     path.map(|path| {
-        std::fs::read(path).map_err(|source| SettingsError::Read { what, path: path.to_owned(), source })
+        std::fs::read(path).map_err(|source| SettingsError::Read {
+            what,
+            path: path.to_owned(),
+            source,
+        })
     })
     .transpose()
 }
 
 fn positive(name: &'static str, given: Option<usize>, default: usize) -> Result<usize, SettingsError> {
     match given {
-        Some(0) => Err(SettingsError::Value { name, value: "0".to_owned(), hint: "at least 1".to_owned() }),
+        Some(0) => Err(SettingsError::Value {
+            name,
+            value: "0".to_owned(),
+            hint: "at least 1".to_owned(),
+        }),
         given => Ok(given.unwrap_or(default)),
     }
 }
 
 fn duration(name: &'static str, given: Option<&str>, default: Duration) -> Result<Duration, SettingsError> {
     let Some(text) = given else { return Ok(default) };
-    let refused = |hint: String| SettingsError::Value { name, value: text.to_owned(), hint };
+    let refused = |hint: String| SettingsError::Value {
+        name,
+        value: text.to_owned(),
+        hint,
+    };
     let duration = humantime::parse_duration(text)
         .map_err(|error| refused(format!("{error}; write it like 30s, 5m or 1h30m")))?;
-    if duration.is_zero() { Err(refused("it must be longer than nothing".to_owned())) } else { Ok(duration) }
+    if duration.is_zero() {
+        Err(refused("it must be longer than nothing".to_owned()))
+    } else {
+        Ok(duration)
+    }
 }

@@ -88,19 +88,19 @@ settings! {
     }
     /// How Harbor is reached.
     HarborArgs, "Harbor" {
-        /// Harbor's base URL, such as http://harbor-core.harbor
+        /// Harbor's base URL, such as <http://harbor-core.harbor>
         #[arg(value_name = "URL")]
         harbor_url: String, "harbor-url", "HARBORAGE_HARBOR_URL";
         /// The Harbor administrator to sign in as [default: admin]
         #[arg(value_name = "NAME")]
         harbor_username: String, "harbor-username", "HARBORAGE_HARBOR_USERNAME";
-        /// The file with that administrator's password (or HARBORAGE_HARBOR_PASSWORD)
+        /// The file with that administrator's password (or `HARBORAGE_HARBOR_PASSWORD`)
         #[arg(value_name = "FILE")]
         harbor_password_file: PathBuf, "harbor-password-file", "HARBORAGE_HARBOR_PASSWORD_FILE";
         /// A PEM file with a certificate authority to trust beside the system's
         #[arg(value_name = "FILE")]
         harbor_ca_file: PathBuf, "harbor-ca-file", "HARBORAGE_HARBOR_CA_FILE";
-        /// The file with the client secret of Harbor's OIDC client (or HARBORAGE_OIDC_CLIENT_SECRET)
+        /// The file with the client secret of Harbor's OIDC client (or `HARBORAGE_OIDC_CLIENT_SECRET`)
         #[arg(value_name = "FILE")]
         oidc_client_secret_file: PathBuf, "oidc-client-secret-file", "HARBORAGE_OIDC_CLIENT_SECRET_FILE";
         /// Harbor writes in flight at most [default: 4]

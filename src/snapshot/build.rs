@@ -67,7 +67,7 @@ impl SnapshotBuilder {
             revision,
             layout,
             platform: Arc::new(platform),
-            teams: teams.found.into_iter().collect(),
+            teams: teams.found,
             held: teams.held,
             faults,
         })
@@ -147,7 +147,7 @@ fn find_env(walk: &Walk<'_>, root: &str, shared: &mut Faults) -> Result<Option<S
     let env = parts.join("/");
     let before = shared.list.len();
     match walk.find(&env, shared)? {
-        Lookup::Found(found) if found.entry.kind == EntryKind::Directory => return Ok(Some(env)),
+        Lookup::Found(found) if found.kind == EntryKind::Directory => return Ok(Some(env)),
         _ if shared.list.len() == before => {
             let hint = "a values repository has one; if it is below another folder, name that folder";
             shared.file(&env, "there is no such directory", hint);
@@ -182,10 +182,10 @@ fn find_layout(
     };
     let namespaces = format!("{env}/manifests/namespaces");
     if let Lookup::Found(found) = walk.find(&namespaces, shared)?
-        && found.entry.kind == EntryKind::Directory
+        && found.kind == EntryKind::Directory
     {
-        for entry in walk.list(&found.path, &found.entry)?.iter() {
-            let Ok(name) = std::str::from_utf8(&entry.name) else {
+        for entry in walk.list(&found)?.iter() {
+            let Ok(name) = std::str::from_utf8(entry.name) else {
                 continue;
             };
             let inside = format!("{namespaces}/{name}/sealedsecrets");

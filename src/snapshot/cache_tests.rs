@@ -3,7 +3,8 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use super::{
-    Content, Entry, MemoryTree, SnapshotBuilder, SnapshotError, SnapshotOptions, Tree, TreeError, check,
+    Content, ContentId, Listing, MemoryTree, SnapshotBuilder, SnapshotError, SnapshotOptions, Tree,
+    TreeError, check,
 };
 use crate::values::Revision;
 
@@ -25,21 +26,21 @@ impl<'a> Watched<'a> {
 }
 
 impl Tree for Watched<'_> {
-    fn root(&self) -> Entry {
+    fn root(&self) -> Option<ContentId> {
         self.tree.root()
     }
-    fn list(&self, path: &str, directory: &Entry) -> Result<Vec<Entry>, TreeError> {
-        self.tree.list(path, directory)
+    fn list(&self, path: &str, id: Option<ContentId>) -> Result<Listing, TreeError> {
+        self.tree.list(path, id)
     }
-    fn read(&self, path: &str, file: &Entry, limit: u64) -> Result<Content, TreeError> {
+    fn read(&self, path: &str, id: Option<ContentId>, limit: u64) -> Result<Content, TreeError> {
         if self.lost == Some(path) {
             return Err(TreeError::new(path, "the disk is gone"));
         }
         self.read.borrow_mut().push(path.to_owned());
-        self.tree.read(path, file, limit)
+        self.tree.read(path, id, limit)
     }
-    fn target(&self, path: &str, link: &Entry) -> Result<Vec<u8>, TreeError> {
-        self.tree.target(path, link)
+    fn target(&self, path: &str, id: Option<ContentId>) -> Result<Vec<u8>, TreeError> {
+        self.tree.target(path, id)
     }
 }
 
@@ -58,6 +59,12 @@ fn tree(teams: usize) -> MemoryTree {
 
 fn revision() -> Revision {
     Revision::commit("c")
+}
+
+#[test]
+fn a_builder_may_go_from_thread_to_thread() {
+    fn may<T: Send>() {}
+    may::<SnapshotBuilder>();
 }
 
 #[test]
@@ -93,6 +100,34 @@ fn a_tree_that_cannot_be_read_is_an_error_and_never_an_empty_one() {
         let built = SnapshotBuilder::new().build(&watched, revision(), &SnapshotOptions::default());
         assert!(matches!(built, Err(SnapshotError::Unreadable(error)) if error.path == lost));
     }
+}
+
+#[test]
+fn other_options_are_not_answered_from_what_is_remembered() {
+    let mut tree = tree(2);
+    for n in 0..2 {
+        tree.write(
+            &format!("below/env/teams/t{n}/settings.yaml"),
+            format!("spec: {{oidc: {{groupMapping: g{n}}}}}"),
+        );
+    }
+    tree.write(
+        "below/env/settings/cluster.yaml",
+        "spec: {domainSuffix: example.org}",
+    );
+    tree.write("below/env/apps/harbor.yaml", "spec: {enabled: true}");
+    tree.write("env/teams/a--b/settings.yaml", "");
+    tree.write("below/env/teams/a--b/settings.yaml", "");
+    let mut builder = SnapshotBuilder::new();
+    builder
+        .build(&tree, revision(), &SnapshotOptions::default())
+        .unwrap();
+    let below = SnapshotOptions {
+        root: "below".into(),
+        ..SnapshotOptions::default()
+    };
+    let snapshot = builder.build(&tree, revision(), &below).unwrap();
+    assert_eq!(snapshot.faults[0].file, "below/env/teams/a--b");
 }
 
 #[test]

@@ -312,6 +312,29 @@ fn a_link_may_lead_through_few_others() {
 }
 
 #[test]
+fn a_value_of_a_wrong_type_is_said_once() {
+    let snapshot = read(&dirs().with("env/teams/blue/settings.yaml", "spec:\n  selfService: 5\n")).unwrap();
+    assert_eq!((snapshot.held["blue"].len(), snapshot.faults.len()), (1, 1));
+}
+
+#[test]
+fn ten_thousand_faults_in_one_large_file_are_found_in_one_pass() {
+    use std::fmt::Write as _;
+    let mut teams = String::from("teamConfig:\n");
+    for n in 0..10_000 {
+        writeln!(
+            teams,
+            "  a--{n}: {{id: a--{n}, harbor: {{storageQuota: lots}}}} # {}",
+            "x".repeat(200)
+        )
+        .unwrap();
+    }
+    let snapshot = read(&apps(&teams)).unwrap();
+    assert_eq!(snapshot.held.len(), 10_000);
+    assert_eq!(snapshot.held["a--9999"][0].line, Some(10_001));
+}
+
+#[test]
 fn an_id_that_differs_from_its_key_is_said() {
     let snapshot = read(&apps(
         "teamConfig:\n  blue:\n    id: red\n  green:\n    id: green\n",

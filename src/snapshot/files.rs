@@ -55,7 +55,7 @@ impl Files<'_, '_> {
     /// The document at a path.
     pub(super) fn load(&mut self, path: &str, faults: &mut Faults) -> Result<Loaded, TreeError> {
         let found = match self.walk.find(path, faults)? {
-            Lookup::Found(found) if found.entry.kind == EntryKind::File => found,
+            Lookup::Found(found) if found.kind == EntryKind::File => found,
             Lookup::Found(_) => {
                 faults.file(path, "this is a directory, and a file is expected here", "");
                 return Ok(Loaded::Broken);
@@ -63,14 +63,14 @@ impl Files<'_, '_> {
             Lookup::Missing => return Ok(Loaded::Nothing),
             Lookup::Refused => return Ok(Loaded::Broken),
         };
-        let key = found.entry.id.map(|id| (path.to_owned(), id));
+        let key = found.id.map(|id| (path.to_owned(), id));
         if let (Some(key), Some(cache)) = (&key, &mut self.cache)
             && let Some(loaded) = cache.last.get(key).or_else(|| cache.next.get(key)).cloned()
         {
             cache.next.insert(key.clone(), loaded.clone());
             return Ok(loaded);
         }
-        let loaded = load(self.walk, path, &found, faults)?;
+        let loaded = load(self.walk, path, &found, None, faults)?;
         // A broken document is parsed anew each time, so that its fault is noted each time.
         if let (Some(key), Some(cache), false) = (key, &mut self.cache, loaded.is_broken()) {
             cache.next.insert(key, loaded.clone());
@@ -80,10 +80,12 @@ impl Files<'_, '_> {
 }
 
 /// Reads and parses one file, named in faults by the path that it was looked for at.
+/// With `keep`, only those keys below its `spec` matter.
 pub(super) fn load(
     walk: &Walk<'_>,
     path: &str,
     found: &Found,
+    keep: Option<&[&str]>,
     faults: &mut Faults,
 ) -> Result<Loaded, TreeError> {
     let bytes = match walk.read(found, MAX_FILE)? {
@@ -94,7 +96,7 @@ pub(super) fn load(
             return Ok(Loaded::Broken);
         }
     };
-    match Document::parse(path, bytes, &faults.scope) {
+    match Document::parse(path, bytes, &faults.scope, keep) {
         Ok(Parsed::Document(document)) => Ok(Loaded::Document(Arc::new(document))),
         Ok(Parsed::Encrypted) => Ok(Loaded::Nothing),
         Err(fault) => {

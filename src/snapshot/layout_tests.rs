@@ -1,4 +1,5 @@
 use super::{MemoryTree, Snapshot, SnapshotError, SnapshotOptions, check};
+use crate::values::names::TeamId;
 use crate::values::{Layout, Revision, StorageQuota, Team};
 
 fn read(tree: &MemoryTree, options: &SnapshotOptions) -> Snapshot {
@@ -35,7 +36,7 @@ fn dirs(settings: &str) -> MemoryTree {
 }
 
 fn names(snapshot: &Snapshot) -> Vec<&str> {
-    snapshot.teams.keys().map(|id| id.as_str()).collect()
+    snapshot.teams.keys().map(TeamId::as_str).collect()
 }
 
 #[test]

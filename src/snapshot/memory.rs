@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::tree::{Content, ContentId, Entry, EntryKind, Tree, TreeError};
+use super::tree::{Content, ContentId, Entry, EntryKind, Listing, Tree, TreeError};
 
 /// A tree of files in memory.
 #[derive(Debug, Clone, Default)]
@@ -88,57 +88,46 @@ impl MemoryTree {
 }
 
 impl Tree for MemoryTree {
-    fn root(&self) -> Entry {
-        Entry {
-            name: Vec::new(),
-            kind: EntryKind::Directory,
-            id: None,
-        }
+    fn root(&self) -> Option<ContentId> {
+        None
     }
 
-    fn list(&self, path: &str, _: &Entry) -> Result<Vec<Entry>, TreeError> {
-        let mut entries = Vec::new();
+    fn list(&self, path: &str, _: Option<ContentId>) -> Result<Listing, TreeError> {
+        let mut listing = Listing::default();
         let mut directories = BTreeSet::new();
-        for (rest, leaf) in self.below(path) {
-            let (name, kind, id) = match (rest.split_once('/'), leaf) {
-                (Some((name, _)), _) => {
-                    directories.insert(name);
-                    continue;
-                }
-                (None, Leaf::File(content)) => (
-                    rest,
-                    EntryKind::File,
-                    Some(ContentId::new(&Sha256::digest(content))),
-                ),
-                (None, Leaf::Link(target)) => (
-                    rest,
-                    EntryKind::Symlink,
-                    Some(ContentId::new(&Sha256::digest(target))),
-                ),
-                (None, Leaf::Submodule) => (rest, EntryKind::Submodule, None),
+        for (name, leaf) in self.below(path) {
+            if let Some((directory, _)) = name.split_once('/') {
+                directories.insert(directory);
+                continue;
+            }
+            let (kind, id) = match leaf {
+                Leaf::File(content) => (EntryKind::File, Some(ContentId::new(&Sha256::digest(content)))),
+                Leaf::Link(target) => (EntryKind::Symlink, Some(ContentId::new(&Sha256::digest(target)))),
+                Leaf::Submodule => (EntryKind::Submodule, None),
             };
-            entries.push(Entry {
-                name: name.into(),
+            listing.push(Entry {
+                name: name.as_bytes(),
                 kind,
                 id,
             });
         }
-        entries.extend(directories.into_iter().map(|name| {
+        for name in directories {
             let whole = if path.is_empty() {
                 name.to_owned()
             } else {
                 format!("{path}/{name}")
             };
-            Entry {
-                name: name.into(),
+            let id = Some(self.directory_id(&whole));
+            listing.push(Entry {
+                name: name.as_bytes(),
                 kind: EntryKind::Directory,
-                id: Some(self.directory_id(&whole)),
-            }
-        }));
-        Ok(entries)
+                id,
+            });
+        }
+        Ok(listing)
     }
 
-    fn read(&self, path: &str, _: &Entry, limit: u64) -> Result<Content, TreeError> {
+    fn read(&self, path: &str, _: Option<ContentId>, limit: u64) -> Result<Content, TreeError> {
         match self.files.get(path) {
             Some(Leaf::File(content)) if content.len() as u64 > limit => {
                 Ok(Content::TooLarge(content.len() as u64))
@@ -148,7 +137,7 @@ impl Tree for MemoryTree {
         }
     }
 
-    fn target(&self, path: &str, _: &Entry) -> Result<Vec<u8>, TreeError> {
+    fn target(&self, path: &str, _: Option<ContentId>) -> Result<Vec<u8>, TreeError> {
         match self.files.get(path) {
             Some(Leaf::Link(target)) => Ok(target.clone()),
             _ => Err(TreeError::new(path, "there is no such symbolic link")),

@@ -10,6 +10,8 @@ mod memory;
 mod render;
 mod shared_files;
 mod team_directories;
+mod team_directory;
+mod teams;
 mod teams_file;
 mod tree;
 mod walk;
@@ -26,13 +28,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::values::names::{RegistryHost, TeamId};
-use crate::values::{Fault, Layout, Platform, Revision, Team};
+use crate::values::names::RegistryHost;
+use crate::values::{Fault, Layout, Platform, Revision};
 
 pub use build::{SnapshotBuilder, check};
 pub use memory::MemoryTree;
 pub use render::render;
-pub use tree::{Content, ContentId, Entry, EntryKind, Tree, TreeError};
+pub use teams::{Iter, TeamMap};
+pub use tree::{Content, ContentId, Entry, EntryKind, Listing, Tree, TreeError};
 
 /// Everything that one state of the values repository says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +47,7 @@ pub struct Snapshot {
     /// What all teams share.
     pub platform: Arc<Platform>,
     /// The teams.
-    pub teams: BTreeMap<TeamId, Arc<Team>>,
+    pub teams: TeamMap,
     /// Teams that the repository names and that cannot be read, by the name that it
     /// gives them. They keep their last good state; above all, they are not removed.
     pub held: BTreeMap<String, Vec<Fault>>,
@@ -93,12 +96,16 @@ fn count(faults: &[Fault]) -> String {
 /// The teams of a tree while they are gathered.
 #[derive(Debug, Default)]
 struct Teams {
-    found: Vec<(TeamId, Arc<Team>)>,
+    found: TeamMap,
     held: BTreeMap<String, Vec<Fault>>,
 }
 
 impl Teams {
     fn hold(&mut self, name: &str, faults: Vec<Fault>) {
-        self.held.entry(name.to_owned()).or_default().extend(faults);
+        let held = self.held.entry(name.to_owned()).or_default();
+        held.extend(faults);
+        // A value of a wrong type is met by everything that looks below it.
+        held.sort_unstable();
+        held.dedup();
     }
 }

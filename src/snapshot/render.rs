@@ -28,22 +28,22 @@ fn render_one(fault: &Fault, renderer: &Renderer) -> String {
     let file = Printable(&fault.file).to_string();
     let title = Level::ERROR.primary_title(Printable(&fault.message).to_string());
     let line = usize::try_from(fault.line.unwrap_or(1)).unwrap_or(1);
-    let group: Group<'_> = match &fault.excerpt {
-        Some(excerpt) => title.element(
+    let group: Group<'_> = if let Some(excerpt) = &fault.excerpt {
+        let here = AnnotationKind::Primary.span(excerpt.start..excerpt.end);
+        title.element(
             Snippet::source(&*excerpt.line)
                 .path(file)
                 .line_start(line)
-                .annotation(AnnotationKind::Primary.span(excerpt.start..excerpt.end)),
-        ),
-        None => {
-            let mut origin = Origin::path(file);
-            if let (Some(_), Some(column)) = (fault.line, fault.column) {
-                origin = origin
-                    .line(line)
-                    .char_column(usize::try_from(column).unwrap_or(1));
-            }
-            title.element(origin)
+                .annotation(here),
+        )
+    } else {
+        let mut origin = Origin::path(file);
+        if let (Some(_), Some(column)) = (fault.line, fault.column) {
+            origin = origin
+                .line(line)
+                .char_column(usize::try_from(column).unwrap_or(1));
         }
+        title.element(origin)
     };
     let whom = match &fault.scope {
         Scope::Shared => "no team can be provisioned until this is mended".to_owned(),

@@ -72,7 +72,7 @@ fn read_team(name: &str, body: &Body<'_>, cluster: Option<&str>, teams: &mut Tea
     let team = id.map(|id| Team::read(id, &settings, &mut faults));
     match team {
         _ if !faults.list.is_empty() => teams.hold(name, faults.list),
-        Some(team) if deployed => teams.found.push((team.id.clone(), Arc::new(team))),
+        Some(team) if deployed => teams.found.insert(Arc::new(team)),
         _ => {}
     }
 }

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use super::tree::{Content, Entry, EntryKind, Tree, TreeError};
+use super::tree::{Content, ContentId, EntryKind, Listing, Tree, TreeError};
 use crate::values::Faults;
 
 /// How many symbolic links one path may lead through.
@@ -13,14 +13,15 @@ const MAX_LINKS: usize = 4;
 /// A tree with the directories that were listed so far.
 pub(super) struct Walk<'t> {
     tree: &'t dyn Tree,
-    listed: RefCell<HashMap<String, Rc<Vec<Entry>>>>,
+    listed: RefCell<HashMap<String, Arc<Listing>>>,
 }
 
 /// Something that exists, and its path once links were followed.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) path: String,
-    pub(super) entry: Entry,
+    pub(super) kind: EntryKind,
+    pub(super) id: Option<ContentId>,
     /// Whether a link led here, so that what is found is not part of the directory it was looked for in.
     pub(super) linked: bool,
 }
@@ -49,11 +50,7 @@ impl<'t> Walk<'t> {
     pub(super) fn find(&self, path: &str, faults: &mut Faults) -> Result<Lookup, TreeError> {
         let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut done: Vec<String> = Vec::new();
-        let mut at = Found {
-            path: String::new(),
-            entry: self.tree.root(),
-            linked: false,
-        };
+        let mut at = self.root(false);
         let mut links = 0;
         while let Some(name) = todo.pop() {
             match &*name {
@@ -69,20 +66,16 @@ impl<'t> Walk<'t> {
                     }
                     // The entry of the parent is found again from the root.
                     todo.extend(std::mem::take(&mut done).into_iter().rev());
-                    at = Found {
-                        path: String::new(),
-                        entry: self.tree.root(),
-                        linked: at.linked,
-                    };
+                    at = self.root(at.linked);
                     continue;
                 }
                 _ => {}
             }
-            if at.entry.kind != EntryKind::Directory {
+            if at.kind != EntryKind::Directory {
                 return Ok(Lookup::Missing);
             }
-            let entries = self.list(&at.path, &at.entry)?;
-            let Some(entry) = entries.iter().find(|entry| entry.name == name.as_bytes()) else {
+            let entries = self.list(&at)?;
+            let Some(entry) = entries.get(name.as_bytes()) else {
                 return Ok(Lookup::Missing);
             };
             let here = if at.path.is_empty() {
@@ -93,7 +86,7 @@ impl<'t> Walk<'t> {
             match entry.kind {
                 EntryKind::Symlink => {
                     links += 1;
-                    let target = self.tree.target(&here, entry)?;
+                    let target = self.tree.target(&here, entry.id)?;
                     let Some(target) = inside(&target, links, path, &here, faults) else {
                         return Ok(Lookup::Refused);
                     };
@@ -117,7 +110,8 @@ impl<'t> Walk<'t> {
                     done.push(name);
                     at = Found {
                         path: here,
-                        entry: entry.clone(),
+                        kind: entry.kind,
+                        id: entry.id,
                         linked: at.linked,
                     };
                 }
@@ -129,31 +123,35 @@ impl<'t> Walk<'t> {
     /// Whether a path exists, as a file or a directory.
     pub(super) fn exists(&self, path: &str, kind: EntryKind, faults: &mut Faults) -> Result<bool, TreeError> {
         Ok(match self.find(path, faults)? {
-            Lookup::Found(found) => found.entry.kind == kind,
+            Lookup::Found(found) => found.kind == kind,
             Lookup::Missing | Lookup::Refused => false,
         })
     }
 
-    /// Lists a directory, once for the life of this walk.
-    pub(super) fn list(&self, path: &str, directory: &Entry) -> Result<Rc<Vec<Entry>>, TreeError> {
-        if let Some(entries) = self.listed.borrow().get(path) {
-            return Ok(Rc::clone(entries));
+    fn root(&self, linked: bool) -> Found {
+        Found {
+            path: String::new(),
+            kind: EntryKind::Directory,
+            id: self.tree.root(),
+            linked,
         }
-        let entries = Rc::new(self.tree.list(path, directory)?);
-        self.listed
-            .borrow_mut()
-            .insert(path.to_owned(), Rc::clone(&entries));
-        Ok(entries)
     }
 
-    /// Forgets a directory that will not be asked for again.
-    pub(super) fn forget(&self, path: &str) {
-        self.listed.borrow_mut().remove(path);
+    /// Lists a directory, once for the life of this walk.
+    pub(super) fn list(&self, directory: &Found) -> Result<Arc<Listing>, TreeError> {
+        if let Some(entries) = self.listed.borrow().get(&directory.path) {
+            return Ok(Arc::clone(entries));
+        }
+        let entries = Arc::new(self.tree.list(&directory.path, directory.id)?);
+        self.listed
+            .borrow_mut()
+            .insert(directory.path.clone(), Arc::clone(&entries));
+        Ok(entries)
     }
 
     /// The bytes of a file that [`Walk::find`] found.
     pub(super) fn read(&self, found: &Found, limit: u64) -> Result<Content, TreeError> {
-        self.tree.read(&found.path, &found.entry, limit)
+        self.tree.read(&found.path, found.id, limit)
     }
 }
 

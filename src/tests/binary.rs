@@ -32,7 +32,12 @@ impl Folder {
 }
 
 /// The program with a command, and settings that lead to the stage.
-pub(crate) fn harborage(command: &str, repository: &ValuesRepository, stage: &Stage, folder: &Folder) -> Command {
+pub(crate) fn harborage(
+    command: &str,
+    repository: &ValuesRepository,
+    stage: &Stage,
+    folder: &Folder,
+) -> Command {
     let mut program = bare();
     program
         .arg(command)
@@ -51,7 +56,12 @@ pub(crate) fn harborage(command: &str, repository: &ValuesRepository, stage: &St
 /// The program without arguments, and without what the environment of the tests would say.
 pub(crate) fn bare() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_harborage"));
-    program.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    program
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     program
 }
 

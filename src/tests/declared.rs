@@ -14,13 +14,22 @@ pub(crate) fn team(id: &str) -> DesiredTeam {
     let credential = |suffix: &str, secret: &str, form: SecretForm, access: &[&str]| DesiredCredential {
         robot: DesiredRobot {
             name: format!("{name}-{suffix}").parse().unwrap(),
-            access: access.iter().map(|access| (*access).to_owned().try_into().unwrap()).collect(),
+            access: access
+                .iter()
+                .map(|access| (*access).to_owned().try_into().unwrap())
+                .collect(),
             lifetime: RobotLifetime::Never,
         },
-        secrets: vec![DesiredSecret { name: secret.parse().unwrap(), form }],
+        secrets: vec![DesiredSecret {
+            name: secret.parse().unwrap(),
+            form,
+        }],
     };
     let both = ["repository:pull", "repository:push"];
-    let member = |group: &str, role| DesiredMember { group: group.parse().unwrap(), role };
+    let member = |group: &str, role| DesiredMember {
+        group: group.parse().unwrap(),
+        role,
+    };
     DesiredTeam {
         team: id.parse().unwrap(),
         registry_host: HOST.parse().unwrap(),
@@ -29,11 +38,26 @@ pub(crate) fn team(id: &str) -> DesiredTeam {
             metadata: BTreeMap::from([("public".to_owned(), "false".to_owned())]),
             storage_quota: None,
         },
-        members: vec![member(&name, ProjectRole::Developer), member("all-teams-admin", ProjectRole::ProjectAdmin)],
+        members: vec![
+            member(&name, ProjectRole::Developer),
+            member("all-teams-admin", ProjectRole::ProjectAdmin),
+        ],
         credentials: vec![
-            credential("pull", "harbor-pullsecret", SecretForm::DockerConfigJson, &both[..1]),
+            credential(
+                "pull",
+                "harbor-pullsecret",
+                SecretForm::DockerConfigJson,
+                &both[..1],
+            ),
             credential("push", "harbor-pushsecret", SecretForm::DockerConfigJson, &both),
-            credential("builds", "harbor-pushsecret-builds", SecretForm::Opaque { key: "config.json".to_owned() }, &both),
+            credential(
+                "builds",
+                "harbor-pushsecret-builds",
+                SecretForm::Opaque {
+                    key: "config.json".to_owned(),
+                },
+                &both,
+            ),
         ],
         namespace: name.parse().unwrap(),
         service_accounts: vec![DesiredServiceAccount {

@@ -36,7 +36,12 @@ pub(crate) fn end_state(stage: &Stage, teams: &[&str], host: &str) -> String {
                 .robots()
                 .filter(|robot| robot.name.starts_with(&format!("{namespace}-")))
                 .map(|robot| {
-                    let access: Vec<_> = robot.grants.iter().flat_map(|grant| &grant.access).map(|access| &access.action).collect();
+                    let access: Vec<_> = robot
+                        .grants
+                        .iter()
+                        .flat_map(|grant| &grant.access)
+                        .map(|access| &access.action)
+                        .collect();
                     format!("{} {access:?} {} {}", robot.name, robot.duration, robot.disabled)
                 })
                 .collect();
@@ -44,25 +49,45 @@ pub(crate) fn end_state(stage: &Stage, teams: &[&str], host: &str) -> String {
             writeln!(text, "  robots {robots:?}").unwrap();
         });
         for (secret, key) in SECRETS {
-            let kind = stage.kubernetes.look(|state| state.secret_type(&namespace, secret));
-            let label = stage
+            let kind = stage
                 .kubernetes
-                .look(|state| state.metadata(Kind::Secret, &namespace, secret, "labels", "harborage.dev/team"));
-            let login = login(stage, team, secret, key, host);
-            let works = login.as_ref().is_some_and(|(user, password)| stage.harbor.authenticates(user, password));
-            let user = login.map(|(user, _)| user);
-            writeln!(text, "  Secret {secret} {kind:?} {label:?} {user:?} works: {works}").unwrap();
+                .look(|state| state.secret_type(&namespace, secret));
+            let marked = stage.kubernetes.look(|state| {
+                state.metadata(Kind::Secret, &namespace, secret, "labels", "harborage.dev/team")
+            });
+            let held = login(stage, team, secret, key, host);
+            let works = held
+                .as_ref()
+                .is_some_and(|(user, password)| stage.harbor.authenticates(user, password));
+            let user = held.map(|(user, _)| user);
+            writeln!(
+                text,
+                "  Secret {secret} {kind:?} {marked:?} {user:?} works: {works}"
+            )
+            .unwrap();
         }
-        let pulls = stage.kubernetes.look(|state| state.pull_secrets(&namespace, "default"));
+        let pulls = stage
+            .kubernetes
+            .look(|state| state.pull_secrets(&namespace, "default"));
         writeln!(text, "  pulls with {pulls:?}").unwrap();
     }
     text
 }
 
 /// User and password of the login that a Secret holds for the host.
-pub(crate) fn login(stage: &Stage, team: &str, secret: &str, key: &str, host: &str) -> Option<(String, String)> {
-    let value = stage.kubernetes.look(|state| state.secret_value(&format!("team-{team}"), secret, key))?;
-    let login = DockerConfig::parse(value.as_bytes()).ok()?.login(&host.parse().unwrap())?;
+pub(crate) fn login(
+    stage: &Stage,
+    team: &str,
+    secret: &str,
+    key: &str,
+    host: &str,
+) -> Option<(String, String)> {
+    let value = stage
+        .kubernetes
+        .look(|state| state.secret_value(&format!("team-{team}"), secret, key))?;
+    let login = DockerConfig::parse(value.as_bytes())
+        .ok()?
+        .login(&host.parse().unwrap())?;
     Some((login.username, login.password.expose_secret().to_owned()))
 }
 
@@ -70,7 +95,7 @@ pub(crate) fn login(stage: &Stage, team: &str, secret: &str, key: &str, host: &s
 #[track_caller]
 pub(crate) fn assert_provisioned(stage: &Stage, teams: &[&str], host: &str) {
     for team in teams {
-        let state = end_state(stage, &[team], host);
+        let found = end_state(stage, &[team], host);
         let expected = format!(
             "\
 {team}: project {{\"public\": \"false\"}}
@@ -82,6 +107,6 @@ pub(crate) fn assert_provisioned(stage: &Stage, teams: &[&str], host: &str) {
   pulls with [\"harbor-pullsecret\"]
 "
         );
-        assert_eq!(state, expected);
+        assert_eq!(found, expected);
     }
 }

@@ -16,15 +16,49 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("settings", &["values", "run", "telemetry"]),
     (
         "daemon",
-        &["values", "snapshot", "plan", "run", "edge", "serve", "rehearsal", "settings", "telemetry", "shutdown"],
+        &[
+            "values",
+            "snapshot",
+            "plan",
+            "run",
+            "edge",
+            "serve",
+            "rehearsal",
+            "settings",
+            "telemetry",
+            "shutdown",
+        ],
     ),
-    ("cli", &["values", "snapshot", "plan", "run", "serve", "settings", "telemetry", "shutdown", "daemon"]),
+    (
+        "cli",
+        &[
+            "values",
+            "snapshot",
+            "plan",
+            "run",
+            "serve",
+            "settings",
+            "telemetry",
+            "shutdown",
+            "daemon",
+        ],
+    ),
 ];
 
 /// What a pure layer must not name: effects, and the clock.
 const IMPURE: &[&str] = &[
-    "tokio::", "git2::", "kube::", "reqwest::", "sled::", "notify::", "std::fs", "std::env", "std::net", "Utc::now",
-    "SystemTime", "Instant::now",
+    "tokio::",
+    "git2::",
+    "kube::",
+    "reqwest::",
+    "sled::",
+    "notify::",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "Utc::now",
+    "SystemTime",
+    "Instant::now",
 ];
 
 const PURE: &[&str] = &["values", "snapshot", "plan"];
@@ -44,17 +78,26 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn is_test(path: &Path) -> bool {
     let name = path.file_stem().unwrap().to_string_lossy();
-    name == "tests" || name.ends_with("_tests") || name == "model" || name == "fake" || path.components().any(|part| part.as_os_str() == "tests")
+    name == "tests"
+        || name.ends_with("_tests")
+        || name == "model"
+        || name == "fake"
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 /// Every `crate::<word>` of some code.
 fn named(code: &str) -> impl Iterator<Item = &str> {
-    code.split("crate::").skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
+    code.split("crate::")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
 }
 
 #[test]
@@ -68,7 +111,9 @@ fn no_layer_looks_up() {
         let inside = file.strip_prefix(&root).unwrap();
         let layer = inside.components().next().unwrap().as_os_str().to_string_lossy();
         let layer = layer.trim_end_matches(".rs");
-        let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == layer) else { continue };
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == layer) else {
+            continue;
+        };
         let code = code(file);
         for other in named(&code).filter(|other| MAY_NAME.iter().any(|(name, _)| name == other)) {
             if other != layer && !allowed.contains(&other) {
@@ -91,10 +136,19 @@ fn edges_do_not_know_each_other() {
     sources(&root, &mut files);
     for file in files.iter().filter(|file| !is_test(file)) {
         let inside = file.strip_prefix(&root).unwrap();
-        let own = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let own = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
         let code = code(file);
         for other in code.split("crate::edge::").skip(1) {
-            let other = other.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            let other = other
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+                .unwrap_or_default();
             // How TLS is set up is one thing for all of them.
             assert!(
                 other == own.trim_end_matches(".rs") || other == "tls",

@@ -1,6 +1,7 @@
 //! A values repository that a test writes, commit by commit.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -44,13 +45,19 @@ impl ValuesRepository {
     }
 
     pub(crate) fn write_team(&self, team: &str) {
-        self.write(&format!("env/teams/{team}/settings.yaml"), &settings(team, &BTreeMap::new()));
+        self.write(
+            &format!("env/teams/{team}/settings.yaml"),
+            &settings(team, &BTreeMap::new()),
+        );
     }
 
     /// A team with a storage quota.
     pub(crate) fn write_team_with_quota(&self, team: &str, quota: &str) {
         let extra = BTreeMap::from([("harbor", format!("{{storageQuota: {quota}}}"))]);
-        self.write(&format!("env/teams/{team}/settings.yaml"), &settings(team, &extra));
+        self.write(
+            &format!("env/teams/{team}/settings.yaml"),
+            &settings(team, &extra),
+        );
     }
 
     pub(crate) fn remove_team(&self, team: &str) {
@@ -71,12 +78,17 @@ impl ValuesRepository {
         let who = git2::Signature::now("A Person", "person@example.com").unwrap();
         let parent = self.git.head().ok().and_then(|head| head.peel_to_commit().ok());
         let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
-        self.git.commit(Some("HEAD"), &who, &who, message, &tree, &parents).unwrap().to_string()
+        self.git
+            .commit(Some("HEAD"), &who, &who, message, &tree, &parents)
+            .unwrap()
+            .to_string()
     }
 }
 
 fn cluster(domain: &str) -> String {
-    format!("kind: AplCluster\nmetadata:\n  name: cluster\nspec:\n  name: demo\n  provider: custom\n  domainSuffix: {domain}\n")
+    format!(
+        "kind: AplCluster\nmetadata:\n  name: cluster\nspec:\n  name: demo\n  provider: custom\n  domainSuffix: {domain}\n"
+    )
 }
 
 fn settings(team: &str, extra: &BTreeMap<&str, String>) -> String {
@@ -84,7 +96,7 @@ fn settings(team: &str, extra: &BTreeMap<&str, String>) -> String {
         "kind: AplTeamSettingSet\nmetadata:\n  name: {team}\n  labels:\n    apl.io/teamId: {team}\nspec:\n  oidc:\n    groupMapping: group-of-{team}\n"
     );
     for (key, value) in extra {
-        text.push_str(&format!("  {key}: {value}\n"));
+        writeln!(text, "  {key}: {value}").unwrap();
     }
     text
 }

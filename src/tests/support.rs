@@ -1,6 +1,5 @@
 //! Both stand-ins with clients of them, as the tests use them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use harborage::edge::harbor::{HarborClient, HarborSettings};
@@ -21,10 +20,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// Both servers, empty.
     pub(crate) async fn empty() -> Self {
-        let options = HarborOptions { penalty: Duration::ZERO, ..HarborOptions::default() };
+        let options = HarborOptions {
+            penalty: Duration::ZERO,
+            ..HarborOptions::default()
+        };
         Self {
             harbor: HarborStandIn::start(options).await.unwrap(),
-            kubernetes: KubernetesStandIn::start(KubernetesOptions::default()).await.unwrap(),
+            kubernetes: KubernetesStandIn::start(KubernetesOptions::default())
+                .await
+                .unwrap(),
         }
     }
 
@@ -67,10 +71,5 @@ impl Stage {
         })
         .await
         .unwrap()
-    }
-
-    /// Clients of both, as the engine takes them.
-    pub(crate) async fn clients(&self) -> (Arc<HarborClient>, Arc<ClusterClient>) {
-        (Arc::new(self.harbor_client()), Arc::new(self.cluster_client().await))
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use harborage::edge::git::Repository;
 use harborage::snapshot::{Snapshot, SnapshotBuilder, SnapshotOptions};
+use harborage::values::names::TeamId;
 
 #[test]
 fn every_tree_is_read_as_the_table_beside_it_says() {
@@ -32,7 +33,7 @@ fn every_tree_is_read_as_the_table_beside_it_says() {
         };
         let snapshot = read(&folder.join(tree));
         assert_eq!(snapshot.layout.as_str(), layout, "layout of {tree}");
-        let names: Vec<&str> = snapshot.teams.keys().map(|id| id.as_str()).collect();
+        let names: Vec<&str> = snapshot.teams.keys().map(TeamId::as_str).collect();
         let names = if names.is_empty() {
             "none".to_owned()
         } else {
@@ -84,7 +85,7 @@ fn every_tree_is_read_as_the_table_beside_it_says() {
 
 fn read(path: &Path) -> Snapshot {
     let tree = Repository::open(path)
-        .expect("the tree is a directory")
+        .unwrap_or_else(|error| panic!("{error}"))
         .working_tree();
     match tree.snapshot(&mut SnapshotBuilder::new(), &SnapshotOptions::default()) {
         Ok(snapshot) => snapshot,

@@ -1,6 +1,9 @@
 //! One file of a values repository, parsed, with what is needed to say where it is wrong.
 
+use std::sync::OnceLock;
+
 use super::fault::{Fault, Scope};
+use super::quick;
 use super::yaml::{self, Node, Place, YamlError};
 
 /// The largest file that is read, in bytes. The largest values file seen, a
@@ -14,6 +17,8 @@ pub(crate) struct Document {
     text: String,
     pub(crate) root: Node,
     secret: bool,
+    /// Where each line begins; found out when the first fault needs it.
+    line_starts: OnceLock<Vec<usize>>,
 }
 
 /// What a file turned out to be.
@@ -25,11 +30,18 @@ pub(crate) enum Parsed {
 }
 
 impl Document {
-    /// Parses the bytes of a file.
+    /// Parses the bytes of a file. With `keep`, only those keys of the map under `spec`
+    /// matter, and the values of others may come out null.
     ///
     /// # Errors
-    /// One fault, where the bytes stop being UTF-8 or the text stops being one YAML document.
-    pub(crate) fn parse(file: &str, bytes: Vec<u8>, scope: &Scope) -> Result<Parsed, Box<Fault>> {
+    /// One fault, where the bytes stop being UTF-8 or the text stops being one YAML
+    /// document; what does not matter must be YAML too.
+    pub(crate) fn parse(
+        file: &str,
+        bytes: Vec<u8>,
+        scope: &Scope,
+        keep: Option<&[&str]>,
+    ) -> Result<Parsed, Box<Fault>> {
         let secret = is_secret(file);
         let text = String::from_utf8(bytes).map_err(|error| Box::new(not_utf8(file, scope, &error)))?;
         let text = match text.strip_prefix('\u{feff}') {
@@ -39,22 +51,43 @@ impl Document {
         if secret && text.lines().any(|line| line.starts_with("sops:")) {
             return Ok(Parsed::Encrypted);
         }
+        if let Some(root) = keep.and_then(|keep| quick::parse(&text, keep)) {
+            return Ok(Parsed::Document(Self::new(file, text, root, secret)));
+        }
         match yaml::parse(&text) {
             Ok(root) if root.get("sops").is_some_and(is_sops) => Ok(Parsed::Encrypted),
-            Ok(root) => Ok(Parsed::Document(Self {
-                file: file.to_owned(),
-                text,
-                root,
-                secret,
-            })),
+            Ok(root) => Ok(Parsed::Document(Self::new(file, text, root, secret))),
             Err(error) => Err(Box::new(not_yaml(file, &text, secret, scope, error))),
+        }
+    }
+
+    fn new(file: &str, text: String, root: Node, secret: bool) -> Self {
+        Self {
+            file: file.to_owned(),
+            text,
+            root,
+            secret,
+            line_starts: OnceLock::new(),
         }
     }
 
     /// A fault at a place of this file.
     pub(crate) fn fault(&self, place: Place, scope: &Scope, message: impl Into<String>, hint: &str) -> Fault {
-        let source = (!self.secret).then_some(&*self.text);
-        Fault::of_file(&*self.file, scope.clone(), message, hint).at(place, source)
+        let line = if self.secret { None } else { self.line(place.line) };
+        Fault::of_file(&*self.file, scope.clone(), message, hint).at(place, line)
+    }
+
+    fn line(&self, number: u32) -> Option<&str> {
+        let find = || {
+            std::iter::once(0)
+                .chain(self.text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect()
+        };
+        let start = *self
+            .line_starts
+            .get_or_init(find)
+            .get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        self.text.get(start..)?.lines().next()
     }
 
     /// Whether its values may be shown.
@@ -97,5 +130,11 @@ fn not_utf8(file: &str, scope: &Scope, error: &std::string::FromUtf8Error) -> Fa
 fn not_yaml(file: &str, text: &str, secret: bool, scope: &Scope, error: YamlError) -> Fault {
     // A message may quote a key, which is no secret, and never a value.
     let fault = Fault::of_file(file, scope.clone(), error.message, error.hint.unwrap_or_default());
-    fault.at(error.place, (!secret).then_some(text))
+    let number = usize::try_from(error.place.line).unwrap_or(usize::MAX);
+    let line = if secret {
+        None
+    } else {
+        text.lines().nth(number.saturating_sub(1))
+    };
+    fault.at(error.place, line)
 }

@@ -77,11 +77,11 @@ impl Fault {
         }
     }
 
-    /// Puts the fault at a place, and shows the text there unless it may be a secret.
-    pub(crate) fn at(mut self, place: Place, source: Option<&str>) -> Self {
+    /// Puts the fault at a place, and shows its line, where that is given and seems to hold no secret.
+    pub(crate) fn at(mut self, place: Place, line: Option<&str>) -> Self {
         self.line = Some(place.line);
         self.column = Some(place.column);
-        self.excerpt = source.and_then(|source| Excerpt::cut(source, place));
+        self.excerpt = line.and_then(|line| Excerpt::cut(line, place));
         self.text = self
             .excerpt
             .as_ref()
@@ -122,19 +122,15 @@ impl fmt::Display for Printable<'_> {
 }
 
 impl Excerpt {
-    /// Cuts the line of a place out of its file. Nothing when the line seems to hold a
-    /// secret, which in Otomi's plain settings it may.
-    fn cut(source: &str, place: Place) -> Option<Self> {
-        let whole = source
-            .split('\n')
-            .nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
-        let whole = whole.trim_end_matches('\r');
+    /// Cuts what matters out of a line. Nothing when it seems to hold a secret, which in
+    /// Otomi's plain settings it may.
+    fn cut(whole: &str, place: Place) -> Option<Self> {
         if looks_secret(whole) {
             return None;
         }
         let column = usize::try_from(place.column).ok()?.saturating_sub(1);
         let from = column.saturating_sub(KEPT);
-        // What a terminal would obey is shown as a replacement character of the same length or less.
+        // A terminal would obey control characters.
         let line: String = whole
             .chars()
             .skip(from)

@@ -94,16 +94,7 @@ impl Markers {
         match self {
             _ if directories && self.sealed_secrets => Some(Layout::Sealed),
             _ if directories => Some(Layout::Dirs),
-            Self {
-                clusters_file: true,
-                cluster_file: false,
-                ..
-            } => Some(Layout::Clouds),
-            Self {
-                clusters_file: true,
-                clouds: true,
-                ..
-            } => Some(Layout::Clouds),
+            _ if self.clusters_file && (self.clouds || !self.cluster_file) => Some(Layout::Clouds),
             Self {
                 cluster_file: true,
                 charts: true,

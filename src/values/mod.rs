@@ -4,7 +4,11 @@ pub(crate) mod document;
 mod fault;
 mod layout;
 pub mod names;
+mod node;
 mod platform;
+mod quick;
+#[cfg(test)]
+mod quick_tests;
 mod quota;
 mod revision;
 mod team;
@@ -22,5 +26,6 @@ pub use platform::Platform;
 pub(crate) use platform::PlatformParts;
 pub use quota::StorageQuota;
 pub use revision::Revision;
+pub(crate) use team::TEAM_KEYS;
 pub use team::Team;
 pub(crate) use view::{Faults, FoundValue, View};

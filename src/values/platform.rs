@@ -159,10 +159,10 @@ fn oidc(
 fn verify_certificate(parts: &PlatformParts<'_>, faults: &mut Faults) -> bool {
     let issuer = parts.cert_manager.text("issuer", faults).map(|(text, _)| text);
     let stage = parts.cert_manager.text("stage", faults).map(|(text, _)| text);
-    match (issuer, stage) {
-        (Some("custom-ca"), _) => false,
-        // Before there was a choice of issuers it was always Let's Encrypt.
-        (Some("letsencrypt") | None, Some("staging")) => false,
-        _ => true,
-    }
+    // Before there was a choice of issuers it was always Let's Encrypt.
+    let unknown = matches!(
+        (issuer, stage),
+        (Some("custom-ca"), _) | (Some("letsencrypt") | None, Some("staging"))
+    );
+    !unknown
 }

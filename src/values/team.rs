@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::names::TeamId;
 use super::quota::StorageQuota;
 use super::view::{Faults, View};
+use super::yaml::Value;
 
 /// A team, as far as Harbor is concerned with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Team {
     /// The identity provider's group that becomes the group `team-<id>`. Shown to people only: Harbor never sees it.
     pub group_mapping: Option<String>,
 }
+
+/// The keys of a team's settings that [`Team::read`] looks at.
+pub(crate) const TEAM_KEYS: [&str; 3] = ["harbor", "oidc", "selfService"];
 
 impl Team {
     /// Reads a team's settings. What is wrong is noted, and what it would have said left at its default.
@@ -50,15 +54,11 @@ fn docker_login_download(settings: &View<'_>, faults: &mut Faults) -> bool {
 }
 
 fn storage_quota(settings: &View<'_>, faults: &mut Faults) -> Option<StorageQuota> {
-    use super::yaml::Value;
     let found = settings.find("harbor.storageQuota", faults)?;
-    let text = match &found.node.value {
-        Value::Text(text) | Value::Number(text) => text,
-        _ => {
-            let message = format!("harbor.storageQuota is {}, and must be a size", found.node.kind());
-            faults.at(found.document, found.node.place, message, QUOTA_HINT);
-            return None;
-        }
+    let (Value::Text(text) | Value::Number(text)) = &found.node.value else {
+        let message = format!("harbor.storageQuota is {}, and must be a size", found.node.kind());
+        faults.at(found.document, found.node.place, message, QUOTA_HINT);
+        return None;
     };
     match StorageQuota::parse(text) {
         Ok(quota) => Some(quota),

@@ -100,13 +100,11 @@ impl<'a> View<'a> {
     pub(crate) fn map(&self, path: &str, faults: &mut Faults) -> Self {
         let maps = self.layers.iter().filter_map(|layer| {
             let found = walk(*layer, path, faults)?;
-            match found.node.value {
-                Value::Map(_) => Some(found),
-                _ => {
-                    faults.wrong_type(&found, path, "a map");
-                    None
-                }
+            if !matches!(found.node.value, Value::Map(_)) {
+                faults.wrong_type(&found, path, "a map");
+                return None;
             }
+            Some(found)
         });
         Self {
             layers: maps.collect(),
@@ -145,25 +143,21 @@ impl<'a> View<'a> {
     /// The boolean at a path.
     pub(crate) fn flag(&self, path: &str, faults: &mut Faults) -> Option<bool> {
         let found = self.find(path, faults)?;
-        match found.node.value {
-            Value::Bool(flag) => Some(flag),
-            _ => {
-                faults.wrong_type(&found, path, "a boolean");
-                None
-            }
-        }
+        let Value::Bool(flag) = found.node.value else {
+            faults.wrong_type(&found, path, "a boolean");
+            return None;
+        };
+        Some(flag)
     }
 
     /// The text at a path; nothing where it is empty.
     pub(crate) fn text(&self, path: &str, faults: &mut Faults) -> Option<(&'a str, FoundValue<'a>)> {
         let found = self.find(path, faults)?;
-        match &found.node.value {
-            Value::Text(text) => (!text.is_empty()).then_some((&**text, found)),
-            _ => {
-                faults.wrong_type(&found, path, "text");
-                None
-            }
-        }
+        let Value::Text(text) = &found.node.value else {
+            faults.wrong_type(&found, path, "text");
+            return None;
+        };
+        (!text.is_empty()).then_some((&**text, found))
     }
 
     /// The whole number at a path.
@@ -186,16 +180,16 @@ impl<'a> View<'a> {
             faults.wrong_type(&found, path, "a list");
             return None;
         };
-        let texts = items.iter().filter_map(|item| match &item.value {
-            Value::Text(text) => Some(&**text),
-            _ => {
+        let texts = items.iter().filter_map(|item| {
+            let Value::Text(text) = &item.value else {
                 let item = FoundValue {
                     document: found.document,
                     node: item,
                 };
                 faults.wrong_type(&item, &format!("each item of {path}"), "text");
-                None
-            }
+                return None;
+            };
+            Some(&**text)
         });
         Some(texts.collect())
     }

@@ -1,12 +1,14 @@
 //! The files of one commit, from the object database.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use git2::{ObjectType, Oid};
 
-use crate::snapshot::{Content, ContentId, Entry, EntryKind, Tree, TreeError};
+use crate::snapshot::{Content, ContentId, Entry, EntryKind, Listing, Tree, TreeError};
 
-/// The tree of a commit. Objects are read as they are stored, without a copy in libgit2's own cache.
+/// The tree of a commit.
 pub struct CommitTree {
-    git: git2::Repository,
+    git: Arc<Mutex<git2::Repository>>,
     root: Oid,
 }
 
@@ -19,69 +21,73 @@ impl std::fmt::Debug for CommitTree {
 }
 
 impl CommitTree {
-    pub(super) fn new(git: git2::Repository, root: Oid) -> Self {
+    pub(super) fn new(git: Arc<Mutex<git2::Repository>>, root: Oid) -> Self {
         Self { git, root }
     }
 
-    /// The object that an entry names, of the kind that it has to be.
-    fn object(&self, path: &str, entry: &Entry, kind: ObjectType, limit: u64) -> Result<Content, TreeError> {
+    /// The object of an id, of the kind that it has to be, handed to `take` as it lies in memory.
+    fn object<T>(
+        &self,
+        path: &str,
+        id: Option<ContentId>,
+        kind: ObjectType,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, TreeError> {
         let failed = |error: git2::Error| TreeError::new(path, error);
-        let database = self.git.odb().map_err(failed)?;
-        let id = oid(entry)
-            .ok_or_else(|| TreeError::new(path, "the entry is of another tree"))?
-            .map_err(failed)?;
-        let (size, _) = database.read_header(id).map_err(failed)?;
-        if size as u64 > limit {
-            return Ok(Content::TooLarge(size as u64));
-        }
+        let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = git.odb().map_err(failed)?;
+        let id = oid(path, id)?;
         let object = database.read(id).map_err(failed)?;
         if object.kind() != kind {
             return Err(TreeError::new(path, format!("the object {id} is no {kind}")));
         }
-        Ok(Content::Bytes(object.data().to_vec()))
+        Ok(take(object.data()))
+    }
+
+    fn size(&self, path: &str, id: Option<ContentId>) -> Result<u64, TreeError> {
+        let failed = |error: git2::Error| TreeError::new(path, error);
+        let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
+        let (size, _) = git
+            .odb()
+            .map_err(failed)?
+            .read_header(oid(path, id)?)
+            .map_err(failed)?;
+        Ok(size as u64)
     }
 }
 
-fn oid(entry: &Entry) -> Option<Result<Oid, git2::Error>> {
-    let id = entry.id?;
-    Some(Oid::from_bytes(id.as_bytes().get(..20)?))
+fn oid(path: &str, id: Option<ContentId>) -> Result<Oid, TreeError> {
+    let id = id.ok_or_else(|| TreeError::new(path, "this is an entry of another tree"))?;
+    let (bytes, _) = id.as_bytes().split_at(20);
+    Oid::from_bytes(bytes).map_err(|error| TreeError::new(path, error))
 }
 
 impl Tree for CommitTree {
-    fn root(&self) -> Entry {
-        Entry {
-            name: Vec::new(),
-            kind: EntryKind::Directory,
-            id: Some(ContentId::new(self.root.as_bytes())),
+    fn root(&self) -> Option<ContentId> {
+        Some(ContentId::new(self.root.as_bytes()))
+    }
+
+    fn list(&self, path: &str, id: Option<ContentId>) -> Result<Listing, TreeError> {
+        self.object(path, id, ObjectType::Tree, listing)?
+            .ok_or_else(|| TreeError::new(path, "the tree object is not well formed"))
+    }
+
+    fn read(&self, path: &str, id: Option<ContentId>, limit: u64) -> Result<Content, TreeError> {
+        let size = self.size(path, id)?;
+        if size > limit {
+            return Ok(Content::TooLarge(size));
         }
+        self.object(path, id, ObjectType::Blob, |data| Content::Bytes(data.to_vec()))
     }
 
-    fn list(&self, path: &str, directory: &Entry) -> Result<Vec<Entry>, TreeError> {
-        match self.object(path, directory, ObjectType::Tree, u64::MAX)? {
-            Content::Bytes(bytes) => {
-                entries(&bytes).ok_or_else(|| TreeError::new(path, "the tree object is not well formed"))
-            }
-            Content::TooLarge(_) => Err(TreeError::new(path, "the tree object is too large")),
-        }
-    }
-
-    fn read(&self, path: &str, file: &Entry, limit: u64) -> Result<Content, TreeError> {
-        self.object(path, file, ObjectType::Blob, limit)
-    }
-
-    fn target(&self, path: &str, link: &Entry) -> Result<Vec<u8>, TreeError> {
-        match self.object(path, link, ObjectType::Blob, MAX_TARGET)? {
-            Content::Bytes(target) => Ok(target),
-            Content::TooLarge(_) => Err(TreeError::new(
+    fn target(&self, path: &str, id: Option<ContentId>) -> Result<Vec<u8>, TreeError> {
+        if self.size(path, id)? > MAX_TARGET {
+            return Err(TreeError::new(
                 path,
                 "the target of the symbolic link is too long",
-            )),
+            ));
         }
-    }
-
-    fn fork(&self) -> Option<Box<dyn Tree + Send>> {
-        let git = git2::Repository::open_bare(self.git.path()).ok()?;
-        Some(Box::new(Self::new(git, self.root)))
+        self.object(path, id, ObjectType::Blob, <[u8]>::to_vec)
     }
 }
 
@@ -89,13 +95,14 @@ impl Tree for CommitTree {
 const MAX_TARGET: u64 = 4096;
 
 /// The entries of a tree object: `<mode> <name>\0<20 bytes of id>`, one after another.
-fn entries(mut bytes: &[u8]) -> Option<Vec<Entry>> {
-    // An entry with a short name has some 40 bytes.
-    let mut entries = Vec::with_capacity(bytes.len() / 40);
+fn listing(mut bytes: &[u8]) -> Option<Listing> {
+    // An entry with a short name has some 36 bytes.
+    let mut listing = Listing::with_capacity(bytes.len() / 36 + 1);
     while !bytes.is_empty() {
-        let space = bytes.iter().position(|b| *b == b' ')?;
+        // Six digits or five, and a space behind them.
+        let space = 5 + usize::from(*bytes.get(5)? != b' ');
         let (mode, rest) = bytes.split_at_checked(space)?;
-        let rest = rest.get(1..)?;
+        let rest = rest.strip_prefix(b" ")?;
         let end = rest.iter().position(|b| *b == 0)?;
         let (name, rest) = rest.split_at_checked(end)?;
         let (id, rest) = rest.get(1..)?.split_at_checked(20)?;
@@ -105,12 +112,12 @@ fn entries(mut bytes: &[u8]) -> Option<Vec<Entry>> {
             b"160000" => EntryKind::Submodule,
             _ => EntryKind::File,
         };
-        entries.push(Entry {
-            name: name.to_vec(),
+        listing.push(Entry {
+            name,
             kind,
             id: Some(ContentId::new(id)),
         });
         bytes = rest;
     }
-    Some(entries)
+    Some(listing)
 }

@@ -95,6 +95,11 @@ fn bare_clones_and_linked_worktrees_are_repositories_too() {
         assert!(repository.is_git());
         assert_eq!(repository.head(None).unwrap(), head, "{path}");
         assert_eq!(names(&at(&repository, &head)), ["blue", "red"], "{path}");
+        let common = repository.common_directory().unwrap();
+        assert!(
+            common.join("objects").is_dir() && common.join("refs").is_dir(),
+            "{path}"
+        );
     }
 }
 

@@ -5,12 +5,13 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use crate::snapshot::{
-    Content, Entry, EntryKind, Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions, Tree, TreeError,
+    Content, ContentId, Entry, EntryKind, Listing, Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions,
+    Tree, TreeError,
 };
 use crate::values::Revision;
 
@@ -18,17 +19,17 @@ use crate::values::Revision;
 ///
 /// Decrypted `.dec` files that Otomi's tools may leave beside `secrets.*` files are not
 /// used: what a commit would say must not depend on who has the key.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct WorkingTree {
     root: PathBuf,
-    seen: Arc<Mutex<BTreeMap<String, [u8; 32]>>>,
+    seen: Mutex<BTreeMap<String, [u8; 32]>>,
 }
 
 impl WorkingTree {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            seen: Arc::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -76,16 +77,12 @@ impl WorkingTree {
 }
 
 impl Tree for WorkingTree {
-    fn root(&self) -> Entry {
-        Entry {
-            name: Vec::new(),
-            kind: EntryKind::Directory,
-            id: None,
-        }
+    fn root(&self) -> Option<ContentId> {
+        None
     }
 
-    fn list(&self, path: &str, _: &Entry) -> Result<Vec<Entry>, TreeError> {
-        let list = || -> std::io::Result<Vec<Entry>> {
+    fn list(&self, path: &str, _: Option<ContentId>) -> Result<Listing, TreeError> {
+        let list = || -> std::io::Result<Vec<(Vec<u8>, EntryKind)>> {
             fs::read_dir(self.locate(path))?
                 .map(|entry| {
                     let entry = entry?;
@@ -96,29 +93,33 @@ impl Tree for WorkingTree {
                         _ if kind.is_file() => EntryKind::File,
                         _ => EntryKind::Other,
                     };
-                    Ok(Entry {
-                        name: entry.file_name().into_vec(),
-                        kind,
-                        id: None,
-                    })
+                    Ok((entry.file_name().into_vec(), kind))
                 })
                 .collect()
         };
         let mut entries = list().map_err(|error| TreeError::new(path, error))?;
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         // At the root lie .git and other things that no snapshot depends on.
         if !path.is_empty() {
             let names = entries
                 .iter()
-                .map(|entry| &*entry.name)
+                .map(|(name, _)| &**name)
                 .collect::<Vec<_>>()
                 .join(&0);
             self.note(&format!("{path}/"), &names);
         }
-        Ok(entries)
+        let mut listing = Listing::with_capacity(entries.len());
+        for (name, kind) in &entries {
+            listing.push(Entry {
+                name,
+                kind: *kind,
+                id: None,
+            });
+        }
+        Ok(listing)
     }
 
-    fn read(&self, path: &str, _: &Entry, limit: u64) -> Result<Content, TreeError> {
+    fn read(&self, path: &str, _: Option<ContentId>, limit: u64) -> Result<Content, TreeError> {
         let read = || -> std::io::Result<Content> {
             let file = fs::File::open(self.locate(path))?;
             let size = file.metadata()?.len();
@@ -142,14 +143,10 @@ impl Tree for WorkingTree {
         Ok(content)
     }
 
-    fn target(&self, path: &str, _: &Entry) -> Result<Vec<u8>, TreeError> {
+    fn target(&self, path: &str, _: Option<ContentId>) -> Result<Vec<u8>, TreeError> {
         let target = fs::read_link(self.locate(path)).map_err(|error| TreeError::new(path, error))?;
         let target = target.into_os_string().into_vec();
         self.note(path, &target);
         Ok(target)
-    }
-
-    fn fork(&self) -> Option<Box<dyn Tree + Send>> {
-        Some(Box::new(self.clone()))
     }
 }

@@ -45,17 +45,34 @@ impl Harbor for HarborClient {
     ) -> Result<(), TargetError> {
         let mut body: serde_json::Map<String, Value> = changes.clone().into_iter().collect();
         if let Some(secret) = client_secret {
-            body.insert("oidc_client_secret".to_owned(), Value::from(secret.expose_secret()));
+            body.insert(
+                "oidc_client_secret".to_owned(),
+                Value::from(secret.expose_secret()),
+            );
         }
         let keys = changes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        self.write(format!("set its configuration ({keys})"), Method::PUT, &["configurations"], Value::Object(body))
-            .await
-            .map(drop)
+        let act = format!("set its configuration ({keys})");
+        self.write_secret(
+            act,
+            Method::PUT,
+            &["configurations"],
+            Value::Object(body),
+            client_secret,
+        )
+        .await
+        .map(drop)
     }
 
     async fn create_group(&self, group: &GroupName) -> Result<(), TargetError> {
         let body = json!({"group_name": group, "group_type": OIDC_GROUP});
-        self.write(format!("create group {group}"), Method::POST, &["usergroups"], body).await.map(drop)
+        self.write(
+            format!("create group {group}"),
+            Method::POST,
+            &["usergroups"],
+            body,
+        )
+        .await
+        .map(drop)
     }
 
     async fn create_project(&self, project: &DesiredProject) -> Result<i64, TargetError> {
@@ -65,7 +82,9 @@ impl Harbor for HarborClient {
             body["storage_limit"] = Value::from(quota.as_harbor());
         }
         let answer = self.write(&act, Method::POST, &["projects"], body).await?;
-        answer.created_id().ok_or_else(|| strange(&act, "it does not say which id the project has"))
+        answer
+            .created_id()
+            .ok_or_else(|| strange(&act, "it does not say which id the project has"))
     }
 
     async fn update_project(
@@ -74,16 +93,26 @@ impl Harbor for HarborClient {
         metadata: &BTreeMap<String, String>,
     ) -> Result<(), TargetError> {
         let body = json!({"metadata": metadata});
-        self.write(format!("change project {project}"), Method::PUT, &["projects", project.as_str()], body)
-            .await
-            .map(drop)
+        self.write(
+            format!("change project {project}"),
+            Method::PUT,
+            &["projects", project.as_str()],
+            body,
+        )
+        .await
+        .map(drop)
     }
 
     async fn set_quota(&self, quota_id: i64, quota: StorageQuota) -> Result<(), TargetError> {
         let body = json!({"hard": {"storage": quota.as_harbor()}});
-        self.write(format!("set quota {quota_id}"), Method::PUT, &["quotas", &quota_id.to_string()], body)
-            .await
-            .map(drop)
+        self.write(
+            format!("set quota {quota_id}"),
+            Method::PUT,
+            &["quotas", &quota_id.to_string()],
+            body,
+        )
+        .await
+        .map(drop)
     }
 
     async fn add_member(&self, project: &ProjectName, member: &DesiredMember) -> Result<(), TargetError> {
@@ -93,12 +122,17 @@ impl Harbor for HarborClient {
         });
         let act = format!("add group {} to project {project}", member.group);
         let path = ["projects", project.as_str(), "members"];
-        self.write(act, Method::POST, &path, body).await.map(drop).map_err(|mut error| {
-            if error.class == ErrorClass::Rejected && error.status == Some(404) {
-                error.message.push_str(" (is Harbor in OIDC mode? it knows no OIDC groups otherwise)");
-            }
-            error
-        })
+        self.write(act, Method::POST, &path, body)
+            .await
+            .map(drop)
+            .map_err(|mut error| {
+                if error.class == ErrorClass::Rejected && error.status == Some(404) {
+                    error
+                        .message
+                        .push_str(" (is Harbor in OIDC mode? it knows no OIDC groups otherwise)");
+                }
+                error
+            })
     }
 
     async fn change_role(
@@ -107,9 +141,15 @@ impl Harbor for HarborClient {
         member_id: i64,
         member: &DesiredMember,
     ) -> Result<(), TargetError> {
-        let act = format!("make group {} {} of project {project}", member.group, member.role.label());
+        let act = format!(
+            "make group {} {} of project {project}",
+            member.group,
+            member.role.label()
+        );
         let path = ["projects", project.as_str(), "members", &member_id.to_string()];
-        self.write(act, Method::PUT, &path, json!({"role_id": member.role.id()})).await.map(drop)
+        self.write(act, Method::PUT, &path, json!({"role_id": member.role.id()}))
+            .await
+            .map(drop)
     }
 
     async fn create_robot(
@@ -125,7 +165,16 @@ impl Harbor for HarborClient {
         if !created.name.ends_with(robot.name.as_str()) {
             return Err(strange(&act, format!("it created {} instead", created.name)));
         }
-        Ok(CreatedRobot { id: created.id, login: Login { username: created.name, password: created.secret } })
+        if created.secret.expose_secret().is_empty() {
+            return Err(strange(&act, "it does not tell the robot's secret"));
+        }
+        Ok(CreatedRobot {
+            id: created.id,
+            login: Login {
+                username: created.name,
+                password: created.secret,
+            },
+        })
     }
 
     async fn update_robot(
@@ -140,21 +189,23 @@ impl Harbor for HarborClient {
         let mut body = robot_body(project, robot);
         body["name"] = Value::from(full_name);
         body["description"] = Value::from(description);
-        self.write(format!("change robot {}", robot.name), Method::PUT, &["robots", &robot_id.to_string()], body)
-            .await
-            .map(drop)
-    }
-
-    async fn set_robot_secret(&self, robot_id: i64, secret: &SecretString) -> Result<(), TargetError> {
-        let body = json!({"secret": secret.expose_secret()});
         self.write(
-            format!("set the secret of robot {robot_id}"),
-            Method::PATCH,
+            format!("change robot {}", robot.name),
+            Method::PUT,
             &["robots", &robot_id.to_string()],
             body,
         )
         .await
         .map(drop)
+    }
+
+    async fn set_robot_secret(&self, robot_id: i64, secret: &SecretString) -> Result<(), TargetError> {
+        let body = json!({"secret": secret.expose_secret()});
+        let act = format!("set the secret of robot {robot_id}");
+        let path = ["robots", &robot_id.to_string()];
+        self.write_secret(act, Method::PATCH, &path, body, Some(secret))
+            .await
+            .map(drop)
     }
 
     async fn prove_login(&self, project: &ProjectName, login: &Login) -> Result<LoginProof, TargetError> {

@@ -27,18 +27,33 @@ struct ErrorEntry {
 }
 
 /// A failed call, by what it was for and what Harbor answered.
-pub(super) fn refused(act: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> TargetError {
-    let (code, message) = said(body);
-    let read_only = status == StatusCode::FORBIDDEN && (code == "DENIED" && message.contains("read only"));
+pub(super) fn refused(
+    act: &str,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: DateTime<Utc>,
+) -> TargetError {
+    let Said {
+        code,
+        message,
+        by_harbor,
+    } = said(body);
+    let read_only = status == StatusCode::FORBIDDEN && code == "DENIED" && message.contains("read only");
     let class = match status.as_u16() {
-        401 => ErrorClass::Auth,
         403 if read_only => ErrorClass::Transient,
-        403 => ErrorClass::Auth,
+        401 | 403 => ErrorClass::Auth,
         409 => ErrorClass::Conflict,
         408 | 425 | 429 | 500.. => ErrorClass::Transient,
+        // Harbor puts its own body on every refusal below 500. Another's 404 says nothing of our project.
+        _ if !by_harbor => ErrorClass::Transient,
         _ => ErrorClass::Rejected,
     };
-    let mut message = format!("it answered {}{}{message}", status.as_u16(), if message.is_empty() { "" } else { ", " });
+    let mut message = format!(
+        "it answered {}{}{message}",
+        status.as_u16(),
+        if message.is_empty() { "" } else { ", " }
+    );
     if read_only {
         message.push_str(" (Harbor is in read-only mode: switch it off in its system settings)");
     }
@@ -89,22 +104,57 @@ pub(super) fn strange(act: &str, what: impl Into<String>) -> TargetError {
 
 /// Something that harborage will not do with this Harbor.
 pub(super) fn unfit(act: &str, what: impl Into<String>) -> TargetError {
-    TargetError { class: ErrorClass::Rejected, status: None, ..strange(act, what) }
+    TargetError {
+        class: ErrorClass::Rejected,
+        status: None,
+        ..strange(act, what)
+    }
+}
+
+/// What a refusal says.
+struct Said {
+    code: String,
+    message: String,
+    by_harbor: bool,
 }
 
 /// The code and message of an error body, or the beginning of whatever else came.
-fn said(body: &[u8]) -> (String, String) {
+fn said(body: &[u8]) -> Said {
     if let Ok(ErrorBody { errors }) = serde_json::from_slice::<ErrorBody>(body) {
         let code = errors.first().map(|entry| entry.code.clone()).unwrap_or_default();
         let messages: Vec<_> = errors.into_iter().map(|entry| entry.message).collect();
-        return (code, shorten(&messages.join("; ")));
+        return Said {
+            code,
+            message: shorten(&messages.join("; ")),
+            by_harbor: true,
+        };
     }
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
-    (String::new(), if text.is_empty() { String::new() } else { format!("no answer of Harbor's: {}", shorten(text)) })
+    let message = if text.is_empty() {
+        String::new()
+    } else if shows_a_request(text) {
+        "no answer of Harbor's, and not quoted since it shows our request".to_owned()
+    } else {
+        format!("no answer of Harbor's: {}", shorten(text))
+    };
+    Said {
+        code: String::new(),
+        message,
+        by_harbor: false,
+    }
 }
 
-fn shorten(text: &str) -> String {
+/// Whether a page may show the login or the session that it was asked with.
+fn shows_a_request(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["authorization", "basic ", "cookie", "sid="]
+        .iter()
+        .any(|sign| text.contains(sign))
+}
+
+/// One line of bounded length.
+pub(super) fn shorten(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -127,7 +177,14 @@ mod tests {
     use super::*;
 
     fn class_of(status: u16, body: &str) -> ErrorClass {
-        refused("act", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), Utc::now()).class
+        refused(
+            "act",
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            Utc::now(),
+        )
+        .class
     }
 
     #[test]
@@ -135,11 +192,23 @@ mod tests {
         let conflict = r#"{"errors":[{"code":"UNKNOWN","message":"already exists"}]}"#;
         assert_eq!(class_of(409, conflict), ErrorClass::Conflict);
         assert_eq!(class_of(401, ""), ErrorClass::Auth);
-        assert_eq!(class_of(403, r#"{"errors":[{"code":"FORBIDDEN","message":"no"}]}"#), ErrorClass::Auth);
+        assert_eq!(
+            class_of(403, r#"{"errors":[{"code":"FORBIDDEN","message":"no"}]}"#),
+            ErrorClass::Auth
+        );
         assert_eq!(class_of(429, ""), ErrorClass::Transient);
         assert_eq!(class_of(500, ""), ErrorClass::Transient);
-        assert_eq!(class_of(412, ""), ErrorClass::Rejected);
-        assert_eq!(class_of(422, ""), ErrorClass::Rejected);
+        let refusal = r#"{"errors":[{"code":"PRECONDITION","message":"no"}]}"#;
+        assert_eq!(class_of(412, refusal), ErrorClass::Rejected);
+        assert_eq!(class_of(422, refusal), ErrorClass::Rejected);
+        assert_eq!(class_of(404, refusal), ErrorClass::Rejected);
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_harbors_own_passes() {
+        for foreign in ["", "<html>404 not found</html>", "{}", "default backend - 404"] {
+            assert_eq!(class_of(404, foreign), ErrorClass::Transient, "{foreign:?}");
+        }
     }
 
     #[test]
@@ -151,14 +220,22 @@ mod tests {
     #[test]
     fn a_page_of_a_proxy_is_quoted_and_bounded() {
         let page = format!("<html>{}</html>", "x".repeat(10_000));
-        let error = refused("list robots", StatusCode::BAD_GATEWAY, &HeaderMap::new(), page.as_bytes(), Utc::now());
+        let error = refused(
+            "list robots",
+            StatusCode::BAD_GATEWAY,
+            &HeaderMap::new(),
+            page.as_bytes(),
+            Utc::now(),
+        );
         assert!(error.message.contains("no answer of Harbor's: <html>xxx"));
         assert!(error.message.len() < 300);
     }
 
     #[test]
     fn retry_after_is_read_as_seconds_or_as_a_date() {
-        let now = DateTime::parse_from_rfc3339("2026-11-24T10:00:00Z").unwrap().with_timezone(&Utc);
+        let now = DateTime::parse_from_rfc3339("2026-11-24T10:00:00Z")
+            .unwrap()
+            .with_timezone(&Utc);
         let header = |text: &str| HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
         assert_eq!(retry_after(&header("7"), now), Some(Duration::from_secs(7)));
         let date = header("Tue, 24 Nov 2026 10:01:00 GMT");

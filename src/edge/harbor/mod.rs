@@ -4,9 +4,14 @@
 //! which holds the budgets and turns answers into errors; who we are is [`session`]'s affair.
 
 mod act;
+mod answer;
 mod failure;
 mod observe;
+#[cfg(test)]
+mod script;
 mod session;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transport;
 mod version;
@@ -42,5 +47,5 @@ pub struct HarborSettings {
 
 impl HarborSettings {
     /// The wait that outlasts Harbor's lock of a principal.
-    pub const LOCKOUT: Duration = Duration::from_millis(2000);
+    pub const LOCKOUT: Duration = Duration::from_secs(2);
 }

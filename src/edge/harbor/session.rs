@@ -7,7 +7,8 @@
 //!
 //! *Guarantees.* One sign-in at a time, however many callers wait. A refused one is tried once more after
 //! Harbor's lock of the name has passed, and then a gate closes: for a growing time every call fails at
-//! once without touching the network, since each wrong attempt locks the name for everybody.
+//! once without touching the network, since each wrong attempt locks the name for everybody. A caller that
+//! gives up leaves nothing behind: the next one signs in.
 //!
 //! *Caveats.* The cookies are kept by hand: `_gorilla_csrf` is marked Secure when Harbor's external URL
 //! is https, and a cookie store would not send it over the cluster's plain http.
@@ -21,6 +22,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::answer::receive;
 use super::failure::{refused, unanswered};
 use super::transport::Wire;
 use crate::run::target::{ErrorClass, Target, TargetError};
@@ -36,7 +38,7 @@ const ACT: &str = "sign us in";
 #[derive(Clone)]
 pub(super) enum Pass {
     Session(Arc<Session>),
-    Basic,
+    Basic { number: u64 },
 }
 
 pub(super) struct Session {
@@ -66,7 +68,7 @@ impl Pass {
     /// Puts us on a request. The token goes on writes only, but does no harm on reads.
     pub(super) fn put_on(&self, request: RequestBuilder, wire: &Wire) -> RequestBuilder {
         match self {
-            Self::Basic => request.basic_auth(&wire.username, Some(wire.password.expose_secret())),
+            Self::Basic { .. } => request.basic_auth(&wire.username, Some(wire.password.expose_secret())),
             Self::Session(session) => request
                 .header(COOKIE, session.cookies.clone())
                 .header(CSRF, session.token.clone())
@@ -76,10 +78,11 @@ impl Pass {
         }
     }
 
-    fn number(&self) -> Option<u64> {
+    /// Which sign-in gave it.
+    fn number(&self) -> u64 {
         match self {
-            Self::Session(session) => Some(session.number),
-            Self::Basic => None,
+            Self::Session(session) => session.number,
+            Self::Basic { number } => *number,
         }
     }
 }
@@ -88,18 +91,29 @@ impl Door {
     /// What goes along with a call; signs in first where need be.
     pub(super) async fn pass(&self, wire: &Wire) -> Result<Pass, TargetError> {
         let mut state = self.0.lock().await;
-        state.enter(wire, None).await
+        state.enter(wire, None, true).await
     }
 
     /// After a 401: signs in anew, unless somebody did since that pass was given.
     pub(super) async fn renew(&self, wire: &Wire, old: &Pass) -> Result<Pass, TargetError> {
         let mut state = self.0.lock().await;
-        state.enter(wire, Some(old)).await
+        state.enter(wire, Some(old), true).await
+    }
+
+    /// After a 401 to a session that was new: goes without one for a while, unless somebody signed in since.
+    pub(super) async fn without_session(&self, wire: &Wire, old: &Pass) -> Result<Pass, TargetError> {
+        let mut state = self.0.lock().await;
+        state.enter(wire, Some(old), false).await
     }
 }
 
 impl State {
-    async fn enter(&mut self, wire: &Wire, refused: Option<&Pass>) -> Result<Pass, TargetError> {
+    async fn enter(
+        &mut self,
+        wire: &Wire,
+        refused: Option<&Pass>,
+        session: bool,
+    ) -> Result<Pass, TargetError> {
         if let Some(gate) = &self.gate
             && Instant::now() < gate.until
         {
@@ -113,23 +127,42 @@ impl State {
         }
         self.pass = None;
         self.sign_ins += 1;
-        let mut result = sign_in(wire, self.sign_ins).await;
+        let number = self.sign_ins;
+        let attempt = async || {
+            if session {
+                sign_in(wire, number).await
+            } else {
+                basic(wire, number).await
+            }
+        };
+        let mut result = attempt().await;
         if matches!(&result, Err(error) if error.status == Some(401)) {
             tokio::time::sleep(wire.lockout).await;
-            result = sign_in(wire, self.sign_ins).await;
+            result = attempt().await;
         }
         match result {
             Ok(pass) => {
                 self.gate = None;
-                let lifetime = if matches!(pass, Pass::Basic) { BASIC_FOR } else { Duration::from_secs(86_400) };
+                let lifetime = if matches!(pass, Pass::Basic { .. }) {
+                    BASIC_FOR
+                } else {
+                    Duration::from_secs(86_400)
+                };
                 self.pass = Some((pass.clone(), Instant::now() + lifetime));
                 Ok(pass)
             }
             Err(mut error) => {
                 if error.class == ErrorClass::Auth {
-                    let backoff = self.gate.as_ref().map_or(GATE_FIRST, |gate| (gate.backoff * 2).min(GATE_LONGEST));
+                    let backoff = self
+                        .gate
+                        .as_ref()
+                        .map_or(GATE_FIRST, |gate| (gate.backoff * 2).min(GATE_LONGEST));
                     error.retry_after = Some(backoff);
-                    self.gate = Some(Gate { until: Instant::now() + backoff, backoff, why: error.message.clone() });
+                    self.gate = Some(Gate {
+                        until: Instant::now() + backoff,
+                        backoff,
+                        why: error.message.clone(),
+                    });
                 }
                 Err(error)
             }
@@ -142,7 +175,7 @@ fn closed(gate: &Gate) -> TargetError {
         target: Target::Harbor,
         act: ACT.to_owned(),
         class: ErrorClass::Auth,
-        message: gate.why.clone(),
+        message: format!("{}, and is not asked again for a while", gate.why),
         status: None,
         retry_after: Some(gate.until.saturating_duration_since(Instant::now())),
         source: None,
@@ -158,11 +191,20 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         request
     };
     let first = get(None).send().await.map_err(|error| unanswered(ACT, error))?;
-    let Some(sid) = cookie(first.headers(), "sid") else { return basic(wire).await };
-    let second = get(Some(&sid)).send().await.map_err(|error| unanswered(ACT, error))?;
-    let (Some(csrf), Some(token)) = (cookie(second.headers(), "_gorilla_csrf"), second.headers().get(CSRF).cloned())
-    else {
-        return basic(wire).await;
+    busy(&first)?;
+    let Some(sid) = cookie(first.headers(), "sid") else {
+        return basic(wire, number).await;
+    };
+    let second = get(Some(&sid))
+        .send()
+        .await
+        .map_err(|error| unanswered(ACT, error))?;
+    busy(&second)?;
+    let (Some(csrf), Some(token)) = (
+        cookie(second.headers(), "_gorilla_csrf"),
+        second.headers().get(CSRF).cloned(),
+    ) else {
+        return basic(wire, number).await;
     };
     let login = wire
         .request(reqwest::Method::POST, wire.root(&["c", "login"]))
@@ -170,38 +212,63 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         .header(CSRF, token.clone())
         .header(ORIGIN, wire.origin())
         .header(REFERER, wire.origin())
-        .form(&[("principal", wire.username.as_str()), ("password", wire.password.expose_secret())])
+        .form(&[
+            ("principal", wire.username.as_str()),
+            ("password", wire.password.expose_secret()),
+        ])
         .send()
         .await
         .map_err(|error| unanswered(ACT, error))?;
+    busy(&login)?;
     match login.status() {
         StatusCode::OK => {
             let sid = cookie(login.headers(), "sid").unwrap_or(sid);
             let token = login.headers().get(CSRF).cloned().unwrap_or(token);
-            let Ok(mut cookies) = HeaderValue::from_str(&format!("{sid}; {csrf}")) else { return basic(wire).await };
+            let Ok(mut cookies) = HeaderValue::from_str(&format!("{sid}; {csrf}")) else {
+                return basic(wire, number).await;
+            };
             cookies.set_sensitive(true);
-            Ok(Pass::Session(Arc::new(Session { cookies, token, number })))
+            Ok(Pass::Session(Arc::new(Session {
+                cookies,
+                token,
+                number,
+            })))
         }
         StatusCode::UNAUTHORIZED => Err(wrong_password(wire)),
-        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            Err(refused(ACT, status, login.headers(), &[], chrono::Utc::now()))
-        }
-        _ => basic(wire).await,
+        _ => basic(wire, number).await,
     }
 }
 
-/// Whether Basic lets us in. A wrong password is told by this path alone: lists of projects answer it with 200.
-async fn basic(wire: &Wire) -> Result<Pass, TargetError> {
-    let request = wire.request(reqwest::Method::GET, wire.api(&["users", "current"]));
-    let answer = Pass::Basic.put_on(request, wire).send().await.map_err(|error| unanswered(ACT, error))?;
-    match answer.status() {
-        StatusCode::OK => {
-            tracing::warn!("Harbor gives no session; each call signs in with Basic, which costs it far more");
-            Ok(Pass::Basic)
-        }
-        StatusCode::UNAUTHORIZED => Err(wrong_password(wire)),
-        status => Err(refused(ACT, status, answer.headers(), &[], chrono::Utc::now())),
+/// A Harbor that can't answer now is asked again later: Basic would not be answered either, and would be remembered.
+fn busy(answer: &reqwest::Response) -> Result<(), TargetError> {
+    let status = answer.status();
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return Err(refused(ACT, status, answer.headers(), &[], chrono::Utc::now()));
     }
+    Ok(())
+}
+
+/// What tells Harbor's answer from a proxy's.
+#[derive(serde::Deserialize)]
+struct CurrentUser {
+    #[serde(rename = "username")]
+    _username: String,
+}
+
+/// Whether Basic lets us in. A wrong password is told by this path alone: lists of projects answer it with 200.
+async fn basic(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
+    let pass = Pass::Basic { number };
+    let path = ["users", "current"];
+    let request = pass.put_on(wire.request(reqwest::Method::GET, wire.api(&path)), wire);
+    let answer = match receive(ACT, request, "GET", &path, Some(&wire.password)).await {
+        Err(error) if error.status == Some(401) => return Err(wrong_password(wire)),
+        answer => answer?,
+    };
+    answer.json::<CurrentUser>(ACT)?;
+    tracing::warn!(
+        "Harbor gives no session that lasts; each call signs in with Basic, which costs it far more"
+    );
+    Ok(pass)
 }
 
 fn wrong_password(wire: &Wire) -> TargetError {
@@ -209,7 +276,10 @@ fn wrong_password(wire: &Wire) -> TargetError {
         target: Target::Harbor,
         act: ACT.to_owned(),
         class: ErrorClass::Auth,
-        message: format!("it refuses the password of {} (harbor-password-file)", wire.username),
+        message: format!(
+            "it refuses the password of {} (harbor-password-file)",
+            wire.username
+        ),
         status: Some(401),
         retry_after: None,
         source: None,
@@ -217,7 +287,7 @@ fn wrong_password(wire: &Wire) -> TargetError {
 }
 
 /// `name=value` of a cookie that an answer sets.
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get_all(SET_COOKIE)
         .iter()

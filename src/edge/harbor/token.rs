@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::answer::receive;
 use super::failure::strange;
-use super::transport::{HarborClient, receive};
+use super::transport::HarborClient;
 use super::wire::TokenAnswer;
 use crate::plan::docker_config::Login;
 use crate::plan::observed::LoginProof;
@@ -22,7 +23,11 @@ struct Claims {
 impl HarborClient {
     /// Asks the token service with the login's own Basic header, apart from our session. A wrong password
     /// is answered with 200 and an anonymous token, so the token's subject tells.
-    pub(super) async fn prove(&self, project: &ProjectName, login: &Login) -> Result<LoginProof, TargetError> {
+    pub(super) async fn prove(
+        &self,
+        project: &ProjectName,
+        login: &Login,
+    ) -> Result<LoginProof, TargetError> {
         let act = format!("issue a token to {}", login.username);
         let _permit = self.read_permit(&act).await?;
         let request = self
@@ -33,7 +38,7 @@ impl HarborClient {
                 ("scope", &format!("repository:{project}/harborage:pull")),
             ])
             .basic_auth(&login.username, Some(login.password.expose_secret()));
-        let answer = match receive(&act, request, "GET", &["service", "token"]).await {
+        let answer = match receive(&act, request, "GET", &["service", "token"], Some(&login.password)).await {
             // A disabled or expired robot is told so in some versions.
             Err(error) if error.class == ErrorClass::Auth && error.status == Some(401) => {
                 return Ok(LoginProof::Refused);
@@ -42,7 +47,11 @@ impl HarborClient {
         };
         let answer: TokenAnswer = answer.json(&act)?;
         let claims = claims(&answer.token).ok_or_else(|| strange(&act, "its token can't be read"))?;
-        Ok(if claims.sub == login.username { LoginProof::Accepted } else { LoginProof::Refused })
+        Ok(if claims.sub == login.username {
+            LoginProof::Accepted
+        } else {
+            LoginProof::Refused
+        })
     }
 }
 

@@ -1,24 +1,20 @@
-//! One call to Harbor: the budgets, who we are, and what an answer means.
+//! One call to Harbor: the budgets, and who we are.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::header::HeaderValue;
+use reqwest::{Method, RequestBuilder};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use super::HarborSettings;
-use super::failure::{refused, strange, unanswered, unfit};
-use super::session::Door;
+use super::answer::{Answer, receive};
+use super::failure::{strange, unfit};
+use super::session::{Door, Pass, cookie};
 use crate::run::target::{ErrorClass, TargetError};
-
-/// The largest answer that is read: a hundred robots take about 60 kB.
-const LARGEST_ANSWER: usize = 16 << 20;
-
 /// A Harbor that is talked to.
 pub struct HarborClient {
     pub(super) wire: Wire,
@@ -27,6 +23,8 @@ pub struct HarborClient {
     reads: Semaphore,
     /// Whether Harbor said last that it refuses every write.
     pub(super) read_only: AtomicBool,
+    /// Whether somebody was warned that this version is not one that was tried.
+    pub(super) warned: AtomicBool,
 }
 
 /// Where Harbor is, and what a request to it looks like.
@@ -48,14 +46,10 @@ pub(super) struct Call<'a> {
     pub(super) path: &'a [&'a str],
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
+    /// What the body holds that nobody may see: taken out of whatever an error quotes.
+    pub(super) secret: Option<&'a SecretString>,
     /// Whether the second segment is a project's name: an all-digit one would be taken for an id otherwise.
     pub(super) by_name: bool,
-}
-
-/// A successful answer.
-pub(super) struct Answer {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
 }
 
 impl HarborClient {
@@ -67,10 +61,17 @@ impl HarborClient {
         const ACT: &str = "be reached";
         crate::edge::tls::install_crypto_provider();
         let text = settings.url.trim_end_matches('/').trim_end_matches("/api/v2.0");
-        let base = Url::parse(text)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && !url.cannot_be_a_base())
-            .ok_or_else(|| unfit(ACT, format!("{:?} is no http or https URL (harbor-url)", settings.url)))?;
+        // The text is not quoted when it may hold a password.
+        let base = Url::parse(text).map_err(|_| unfit(ACT, "its URL can't be read (harbor-url)"))?;
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(unfit(ACT, "its URL must not hold a login (harbor-url)"));
+        }
+        if !matches!(base.scheme(), "http" | "https") || base.query().is_some() || base.fragment().is_some() {
+            return Err(unfit(
+                ACT,
+                format!("{base} is no plain http or https URL (harbor-url)"),
+            ));
+        }
         let origin = HeaderValue::from_str(&base.origin().ascii_serialization())
             .map_err(|_| unfit(ACT, "its URL can't be sent as a header (harbor-url)"))?;
         let mut builder = reqwest::Client::builder()
@@ -78,10 +79,16 @@ impl HarborClient {
             .connect_timeout(settings.timeout.min(Duration::from_secs(10)))
             // A redirect leads to a login page or a proxy, never to an answer.
             .redirect(reqwest::redirect::Policy::none())
+            // Shorter than a proxy's: a write on a connection that was just closed is a write whose fate is unknown.
+            .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("harborage/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &settings.ca {
-            let certificate = reqwest::Certificate::from_pem(pem)
-                .map_err(|_| unfit(ACT, "its certificate authority is no PEM certificate (harbor-ca-file)"))?;
+            let certificate = reqwest::Certificate::from_pem(pem).map_err(|_| {
+                unfit(
+                    ACT,
+                    "its certificate authority is no PEM certificate (harbor-ca-file)",
+                )
+            })?;
             builder = builder.tls_certs_merge([certificate]);
         }
         let client = builder.build().map_err(|error| TargetError {
@@ -102,6 +109,7 @@ impl HarborClient {
             writes: Semaphore::new(settings.writes.max(1)),
             reads: Semaphore::new(settings.reads.max(1)),
             read_only: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
         })
     }
 
@@ -112,7 +120,15 @@ impl HarborClient {
         path: &[&str],
         query: Vec<(&'static str, String)>,
     ) -> Result<Answer, TargetError> {
-        let call = Call { act: act.into(), method: Method::GET, path, query, body: None, by_name: true };
+        let call = Call {
+            act: act.into(),
+            method: Method::GET,
+            path,
+            query,
+            body: None,
+            secret: None,
+            by_name: true,
+        };
         self.call(call).await
     }
 
@@ -124,16 +140,44 @@ impl HarborClient {
         path: &[&str],
         body: Value,
     ) -> Result<Answer, TargetError> {
-        let call = Call { act: act.into(), method, path, query: Vec::new(), body: Some(body), by_name: true };
+        self.write_secret(act, method, path, body, None).await
+    }
+
+    /// Writes something with a secret in its body.
+    pub(super) async fn write_secret(
+        &self,
+        act: impl Into<String>,
+        method: Method,
+        path: &[&str],
+        body: Value,
+        secret: Option<&SecretString>,
+    ) -> Result<Answer, TargetError> {
+        let call = Call {
+            act: act.into(),
+            method,
+            path,
+            query: Vec::new(),
+            body: Some(body),
+            secret,
+            by_name: true,
+        };
         if self.read_only.load(Ordering::Relaxed) {
             self.look_again_before(&call.act).await?;
         }
-        self.call(call).await
+        let result = self.call(call).await;
+        if matches!(&result, Err(error) if error.status == Some(403) && error.class == ErrorClass::Transient)
+        {
+            self.read_only.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     /// A place in the budget of reads, for a read that goes past the door.
     pub(super) async fn read_permit(&self, act: &str) -> Result<SemaphorePermit<'_>, TargetError> {
-        self.reads.acquire().await.map_err(|_| unfit(act, "the client was closed"))
+        self.reads
+            .acquire()
+            .await
+            .map_err(|_| unfit(act, "the client was closed"))
     }
 
     /// Harbor was in read-only mode when it was last asked: it is asked again rather than written to.
@@ -141,106 +185,85 @@ impl HarborClient {
         self.system_information().await?;
         if self.read_only.load(Ordering::Relaxed) {
             let why = "it is in read-only mode: switch it off in its system settings";
-            return Err(TargetError { status: Some(403), ..strange(act, why) });
+            return Err(TargetError {
+                status: Some(403),
+                ..strange(act, why)
+            });
         }
         Ok(())
     }
 
     async fn call(&self, call: Call<'_>) -> Result<Answer, TargetError> {
-        let budget = if call.method == Method::GET { &self.reads } else { &self.writes };
+        let budget = if call.method == Method::GET {
+            &self.reads
+        } else {
+            &self.writes
+        };
         // The semaphores are never closed.
-        let _permit = budget.acquire().await.map_err(|_| unfit(&call.act, "the client was closed"))?;
+        let _permit = budget
+            .acquire()
+            .await
+            .map_err(|_| unfit(&call.act, "the client was closed"))?;
         let pass = self.door.pass(&self.wire).await?;
-        match self.send(&call, &pass).await {
-            Err(error) if is_door(&error) => {
-                // The session ended; a call that was refused at the door had no effect.
-                let pass = self.door.renew(&self.wire, &pass).await?;
-                self.send(&call, &pass).await
-            }
-            result => result,
+        let first = self.send(&call, &pass).await;
+        if !turned_away(&call, &pass, &first) {
+            return first;
         }
+        // The session ended; a call that was turned away had no effect.
+        let pass = self.door.renew(&self.wire, &pass).await?;
+        let second = self.send(&call, &pass).await;
+        if matches!(pass, Pass::Basic { .. }) || !turned_away(&call, &pass, &second) {
+            return second;
+        }
+        // No session lasts here; several instances of Harbor that share no Redis do that.
+        let pass = self.door.without_session(&self.wire, &pass).await?;
+        self.send(&call, &pass).await
     }
 
-    async fn send(&self, call: &Call<'_>, pass: &super::session::Pass) -> Result<Answer, TargetError> {
-        let mut request = self.wire.request(call.method.clone(), self.wire.api(call.path)).query(&call.query);
+    async fn send(&self, call: &Call<'_>, pass: &Pass) -> Result<Answer, TargetError> {
+        let mut request = self
+            .wire
+            .request(call.method.clone(), self.wire.api(call.path))
+            .query(&call.query);
         if call.by_name && call.path.first() == Some(&"projects") {
             request = request.header("x-is-resource-name", "true");
         }
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        receive(&call.act, pass.put_on(request, &self.wire), call.method.as_str(), call.path).await
+        receive(
+            &call.act,
+            pass.put_on(request, &self.wire),
+            call.method.as_str(),
+            call.path,
+            call.secret,
+        )
+        .await
     }
 }
 
-/// 401, or a CSRF token that is no longer good.
-fn is_door(error: &TargetError) -> bool {
-    error.class == ErrorClass::Auth
-        && (error.status == Some(401) || error.status == Some(403) && error.message.contains("CSRF"))
-}
-
-/// Sends a request and reads its whole answer.
-pub(super) async fn receive(
-    act: &str,
-    request: RequestBuilder,
-    method: &str,
-    path: &[&str],
-) -> Result<Answer, TargetError> {
-    let began = Instant::now();
-    let mut response = request.send().await.map_err(|error| unanswered(act, error))?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(act, error))? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(strange(act, format!("its answer is larger than {LARGEST_ANSWER} bytes")));
+/// Whether an answer was given to a stranger: 401, a CSRF token that is no longer good, or a new `sid`, which
+/// Harbor sets on a request whose session it does not know. The list of projects is then one of public
+/// projects, with a 200, and would make every team look as if it had none.
+fn turned_away(call: &Call<'_>, pass: &Pass, result: &Result<Answer, TargetError>) -> bool {
+    match result {
+        Ok(answer) => {
+            call.method == Method::GET
+                && matches!(pass, Pass::Session(_))
+                && cookie(&answer.headers, "sid").is_some()
         }
-        body.extend_from_slice(&chunk);
-    }
-    tracing::debug!(
-        http.method = method, http.path = path.join("/"), http.status = status.as_u16(),
-        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "Harbor answered {} to {method} {}", status.as_u16(), path.join("/")
-    );
-    if status.is_redirection() {
-        return Err(strange(act, format!("it answered {}, a redirect: is harbor-url right?", status.as_u16())));
-    }
-    if !status.is_success() {
-        return Err(refused(act, status, &headers, &body, chrono::Utc::now()));
-    }
-    if status != StatusCode::NO_CONTENT && is_page(&headers) {
-        return Err(strange(act, "a web page came back, not Harbor's API: is harbor-url right?"));
-    }
-    Ok(Answer { headers, body })
-}
-
-fn is_page(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with("text/html"))
-}
-
-impl Answer {
-    /// The body, as what it should be.
-    pub(super) fn json<T: DeserializeOwned>(&self, act: &str) -> Result<T, TargetError> {
-        // What is quoted of the error is its position, never the body: it may hold a secret.
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            strange(act, format!("its answer is not what it should be, at line {line}, column {column}"))
-        })
-    }
-
-    /// The number at the end of the Location header: the id of what was created.
-    pub(super) fn created_id(&self) -> Option<i64> {
-        self.headers.get(reqwest::header::LOCATION)?.to_str().ok()?.rsplit('/').next()?.parse().ok()
-    }
-
-    /// Harbor's count of all rows; a hint only, since lists shift while they are read.
-    pub(super) fn total(&self) -> Option<usize> {
-        self.headers.get("x-total-count")?.to_str().ok()?.parse().ok()
+        Err(error) => {
+            error.class == ErrorClass::Auth
+                && (error.status == Some(401) || error.status == Some(403) && error.message.contains("CSRF"))
+        }
     }
 }
 
 impl Wire {
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        self.client.request(method, url).header(reqwest::header::ACCEPT, "application/json")
+        self.client
+            .request(method, url)
+            .header(reqwest::header::ACCEPT, "application/json")
     }
 
     /// A URL below `/api/v2.0`.

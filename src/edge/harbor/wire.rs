@@ -59,7 +59,12 @@ pub(super) struct MemberRow {
 
 impl From<MemberRow> for ObservedMember {
     fn from(row: MemberRow) -> Self {
-        Self { id: row.id, name: row.entity_name, is_group: row.entity_type == "g", role_id: row.role_id }
+        Self {
+            id: row.id,
+            name: row.entity_name,
+            is_group: row.entity_type == "g",
+            role_id: row.role_id,
+        }
     }
 }
 
@@ -122,7 +127,10 @@ impl From<RobotRow> for ObservedRobot {
                 .access
                 .unwrap_or_default()
                 .into_iter()
-                .map(|row| Access { resource: row.resource, action: row.action })
+                .map(|row| Access {
+                    resource: row.resource,
+                    action: row.action,
+                })
                 .collect(),
         };
         Self {
@@ -133,7 +141,12 @@ impl From<RobotRow> for ObservedRobot {
             duration: row.duration,
             expires_at: DateTime::<Utc>::from_timestamp(row.expires_at, 0).filter(|_| row.expires_at > 0),
             editable: row.editable,
-            permissions: row.permissions.unwrap_or_default().into_iter().map(permission).collect(),
+            permissions: row
+                .permissions
+                .unwrap_or_default()
+                .into_iter()
+                .map(permission)
+                .collect(),
         }
     }
 }

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Secret, ServiceAccount};
-use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::params::{DeleteParams, Preconditions};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::client::ClusterClient;
-use super::marks::{FIELD_MANAGER, MANAGED_BY, TEAM, annotations, labels};
+use super::failure::changed;
+use super::marks::{MANAGED_BY, TEAM, annotations, labels};
+use super::redact::without_quotes;
 use crate::plan::desired::{DesiredSecret, DesiredTeam};
 use crate::plan::docker_config::DockerConfig;
 use crate::plan::observed::{ObservedCluster, ObservedSecret};
@@ -42,13 +43,13 @@ impl Cluster for ClusterClient {
             MANAGED_BY,
             (TEAM, team.as_str()),
         ]);
-        let mut object = NamespaceObject::default();
-        object.metadata.name = Some(namespace.to_string());
-        object.metadata.labels =
-            Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
-        let api: Api<NamespaceObject> = Api::all(self.client.clone());
-        let how = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.write(&format!("create namespace {namespace}"), api.create(&how, &object)).await.map(drop)
+        let object = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": namespace, "labels": labels},
+        });
+        self.create::<NamespaceObject>(&format!("create namespace {namespace}"), &object)
+            .await
     }
 
     async fn apply_secret(
@@ -59,11 +60,11 @@ impl Cluster for ClusterClient {
         provenance: &Provenance,
         former: Option<&ObservedSecret>,
     ) -> Result<(), TargetError> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace.as_str());
         let kind = secret.form.secret_type();
         if let Some(former) = former.filter(|former| former.secret_type != kind || former.immutable) {
-            self.delete_secret(&api, namespace, &secret.name, former).await?;
+            self.delete_secret(namespace, &secret.name, former).await?;
         }
+        let content = content.render();
         let object = json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -74,14 +75,12 @@ impl Cluster for ClusterClient {
                 "annotations": annotations(provenance),
             },
             "type": kind,
-            "data": {secret.form.key(): STANDARD.encode(content.render().expose_secret())},
+            "data": {secret.form.key(): STANDARD.encode(content.expose_secret())},
         });
-        self.write(
-            &format!("write Secret {} in {namespace}", secret.name),
-            api.patch(secret.name.as_str(), &how_to_apply(), &Patch::Apply(object)),
-        )
-        .await
-        .map(drop)
+        let act = format!("write Secret {} in {namespace}", secret.name);
+        self.apply::<Secret>(&act, namespace.as_str(), secret.name.as_str(), &object)
+            .await
+            .map_err(|error| without_quotes(error, &content))
     }
 
     async fn set_pull_secrets(
@@ -91,46 +90,50 @@ impl Cluster for ClusterClient {
         pull_secrets: &[SecretName],
         resource_version: &str,
     ) -> Result<(), TargetError> {
-        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace.as_str());
+        let act = format!("change service account {service_account} in {namespace}");
+        let (namespace, name) = (namespace.as_str(), service_account.as_str());
+        let Some(held) = self.get::<ServiceAccount>(&act, Some(namespace), name).await? else {
+            return Err(changed(&act, "it is gone"));
+        };
+        if held.metadata.resource_version.as_deref() != Some(resource_version) {
+            return Err(changed(&act, "it has changed since it was read"));
+        }
         let references: Vec<_> = pull_secrets.iter().map(|name| json!({"name": name})).collect();
         let object = json!({
             "apiVersion": "v1",
             "kind": "ServiceAccount",
-            // With a version an apply neither overwrites a change in between nor creates the object.
-            "metadata": {"name": service_account, "namespace": namespace, "resourceVersion": resource_version},
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                // With a version an apply does not overwrite a change in between, but it does create an object
+                // that is gone meanwhile. With a uid it does not: the API server refuses to create one that has it.
+                "resourceVersion": resource_version,
+                "uid": held.metadata.uid,
+            },
             "imagePullSecrets": references,
         });
-        self.write(
-            &format!("change service account {service_account} in {namespace}"),
-            api.patch(service_account.as_str(), &how_to_apply(), &Patch::Apply(object)),
-        )
-        .await
-        .map(drop)
+        self.apply::<ServiceAccount>(&act, namespace, name, &object).await
     }
 }
 
 impl ClusterClient {
-    /// Deletes a Secret whose type or immutability can't be changed in place, but no other of its name.
+    /// Deletes a Secret whose type or immutability can't be changed in place, but none that is not
+    /// as it was seen: somebody may have put a login into it since.
     async fn delete_secret(
         &self,
-        api: &Api<Secret>,
         namespace: &Namespace,
         name: &SecretName,
         former: &ObservedSecret,
     ) -> Result<(), TargetError> {
         let how = DeleteParams {
-            preconditions: Some(Preconditions { uid: Some(former.uid.clone()), resource_version: None }),
+            preconditions: Some(Preconditions {
+                uid: Some(former.uid.clone()),
+                resource_version: Some(former.resource_version.clone()),
+            }),
             ..DeleteParams::default()
         };
-        let act = format!("delete Secret {name} in {namespace}, whose type can't be changed in place");
-        match self.write(&act, api.delete(name.as_str(), &how)).await {
-            Err(error) if error.status == Some(404) => Ok(()),
-            result => result.map(drop),
-        }
+        let act = format!("delete Secret {name} in {namespace}, which can't be changed in place");
+        self.delete::<Secret>(&act, namespace.as_str(), name.as_str(), &how)
+            .await
     }
-}
-
-/// Ours is the last word on the fields that we send, and we send no others.
-fn how_to_apply() -> PatchParams {
-    PatchParams::apply(FIELD_MANAGER).force()
 }

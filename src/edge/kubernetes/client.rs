@@ -1,52 +1,53 @@
-//! A client of the API server, with its budgets.
+//! A client of the API server: one call, its budget, its time, and its answer.
+//!
+//! Answers are read here and not by the client library's own helpers: those log the
+//! text of an answer that they do not understand, which may be a Secret, and drop the
+//! `Retry-After` of one that is no `Status`.
 
-use std::future::Future;
 use std::time::Duration;
 
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use axum::http;
+use k8s_openapi::NamespaceResourceScope;
+use kube::client::Body;
+use kube::core::params::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::request::{Error as BuildError, Request};
+use kube::{Client, Resource};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::ClusterSettings;
-use super::failure::{failed, timed_out};
+use super::connect::{ConnectError, config};
+use super::failure::{refused, timed_out, unanswered, unintelligible};
+use super::marks::FIELD_MANAGER;
 use crate::run::target::TargetError;
-
-/// Kubernetes can't be set up to be talked to.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The kubeconfig file, or its context, can't be used.
-    #[error("failed to read the kubeconfig file {path}")]
-    Kubeconfig {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        #[source]
-        source: kube::config::KubeconfigError,
-    },
-    /// Nothing says where Kubernetes is.
-    #[error("failed to find out where Kubernetes is; give --kubeconfig or --kubernetes-url")]
-    Infer(#[source] kube::config::InferConfigError),
-    /// The URL is none.
-    #[error("failed to understand the Kubernetes URL {url:?} (kubernetes-url)")]
-    Url {
-        /// What was given.
-        url: String,
-    },
-    /// The certificate authority can't be read.
-    #[error("failed to read the Kubernetes certificate authority: it is no PEM certificate (kubernetes-ca-file)")]
-    Authority,
-    /// The client can't be made.
-    #[error("failed to set up the Kubernetes client")]
-    Client(#[source] kube::Error),
-}
 
 /// A Kubernetes API server that is talked to.
 pub struct ClusterClient {
-    pub(super) client: Client,
+    client: Client,
     writes: Semaphore,
     reads: Semaphore,
     timeout: Duration,
 }
+
+/// One page of a list.
+#[derive(Deserialize)]
+pub(super) struct Page<K> {
+    #[serde(default)]
+    pub(super) metadata: PageMetadata,
+    pub(super) items: Vec<K>,
+}
+
+/// What a page says of itself.
+#[derive(Default, Deserialize)]
+pub(super) struct PageMetadata {
+    /// Where the next page begins; absent or empty on the last.
+    #[serde(default, rename = "continue")]
+    pub(super) next: Option<String>,
+}
+
+type Built = Result<http::Request<Vec<u8>>, BuildError>;
 
 impl ClusterClient {
     /// Makes a client. Nothing is sent yet.
@@ -57,7 +58,9 @@ impl ClusterClient {
         crate::edge::tls::install_crypto_provider();
         let mut config = config(&settings).await?;
         config.connect_timeout = Some(settings.timeout.min(Duration::from_secs(10)));
-        config.read_timeout = Some(settings.timeout);
+        // The time of a whole call is bounded below. The connection's own read timeout would also
+        // count the time for which it lay idle before the call.
+        config.read_timeout = None;
         config.write_timeout = Some(settings.timeout);
         // What failed is observed before it is tried again, which is the engine's affair.
         config.default_retry = false;
@@ -69,70 +72,117 @@ impl ClusterClient {
         })
     }
 
-    /// A read within its budget and time.
-    pub(super) async fn read<T>(
+    /// Reads one object; `None` when there is none of that name.
+    pub(super) async fn get<K>(
         &self,
         act: &str,
-        call: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, TargetError> {
-        self.within(&self.reads, act, call).await
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<K>, TargetError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let request = Request::new(K::url_path(&(), namespace)).get(name, &GetParams::default());
+        match self.call(&self.reads, act, request).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.status == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// A write within its budget and time.
-    pub(super) async fn write<T>(
+    /// Reads one page of a list over the whole cluster.
+    pub(super) async fn page<K>(&self, act: &str, which: &ListParams) -> Result<Page<K>, TargetError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        self.call(&self.reads, act, Request::new(K::url_path(&(), None)).list(which))
+            .await
+    }
+
+    /// Creates an object.
+    pub(super) async fn create<K>(&self, act: &str, object: &Value) -> Result<(), TargetError>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let how = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let request = Request::new(K::url_path(&(), None)).create(&how, object.to_string().into_bytes());
+        self.call::<IgnoredAny>(&self.writes, act, request)
+            .await
+            .map(drop)
+    }
+
+    /// Applies an object on the server's side. Ours is the last word on the fields that we send, and we
+    /// send no others.
+    pub(super) async fn apply<K>(
         &self,
         act: &str,
-        call: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, TargetError> {
-        self.within(&self.writes, act, call).await
+        namespace: &str,
+        name: &str,
+        object: &Value,
+    ) -> Result<(), TargetError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let how = PatchParams::apply(FIELD_MANAGER).force();
+        let request =
+            Request::new(K::url_path(&(), Some(namespace))).patch(name, &how, &Patch::Apply(object));
+        self.call::<IgnoredAny>(&self.writes, act, request)
+            .await
+            .map(drop)
     }
 
-    async fn within<T>(
+    /// Deletes an object; one that is gone already is as good.
+    pub(super) async fn delete<K>(
+        &self,
+        act: &str,
+        namespace: &str,
+        name: &str,
+        how: &DeleteParams,
+    ) -> Result<(), TargetError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let request = Request::new(K::url_path(&(), Some(namespace))).delete(name, how);
+        match self.call::<IgnoredAny>(&self.writes, act, request).await {
+            Err(error) if error.status == Some(404) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    /// One call, within its budget and its time.
+    async fn call<T: DeserializeOwned>(
         &self,
         budget: &Semaphore,
         act: &str,
-        call: impl Future<Output = kube::Result<T>>,
+        request: Built,
     ) -> Result<T, TargetError> {
+        let request = request.map_err(|error| unanswered(act, kube::Error::BuildRequest(error)))?;
         // The semaphores are never closed; a call outside its budget would still be right.
         let _permit = budget.acquire().await.ok();
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(result) => result.map_err(|error| failed(act, error)),
-            Err(_) => Err(timed_out(act, self.timeout)),
-        }
-    }
-}
-
-async fn config(settings: &ClusterSettings) -> Result<Config, ConnectError> {
-    if let Some(url) = &settings.url {
-        let mut config =
-            Config::new(url.parse().map_err(|_| ConnectError::Url { url: url.clone() })?);
-        config.auth_info = AuthInfo { token: settings.token.clone(), ..AuthInfo::default() };
-        if let Some(pem) = &settings.ca {
-            let der: Vec<Vec<u8>> = certificates(pem);
-            if der.is_empty() {
-                return Err(ConnectError::Authority);
-            }
-            config.root_cert = Some(der);
-        }
-        return Ok(config);
-    }
-    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
-    match &settings.kubeconfig {
-        Some(path) => {
-            let named = |source| ConnectError::Kubeconfig { path: path.display().to_string(), source };
-            let file = Kubeconfig::read_from(path).map_err(named)?;
-            Config::from_custom_kubeconfig(file, &options).await.map_err(named)
-        }
-        None if settings.context.is_some() => Config::from_kubeconfig(&options)
+        let exchange = async {
+            let answer = self.client.send(request.map(Body::from)).await?;
+            let (head, body) = answer.into_parts();
+            Ok((head, body.collect_bytes().await?))
+        };
+        let (head, body) = tokio::time::timeout(self.timeout, exchange)
             .await
-            .map_err(|source| ConnectError::Kubeconfig { path: "of $KUBECONFIG or ~/.kube/config".to_owned(), source }),
-        None => Config::infer().await.map_err(ConnectError::Infer),
+            .map_err(|_| timed_out(act, self.timeout))?
+            .map_err(|error| unanswered(act, error))?;
+        if !head.status.is_success() {
+            let seconds = head
+                .headers
+                .get(http::header::RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse().ok());
+            return Err(refused(
+                act,
+                head.status.as_u16(),
+                seconds.map(Duration::from_secs),
+                &body,
+            ));
+        }
+        serde_json::from_slice(&body).map_err(|error| unintelligible(act, &error))
     }
-}
-
-/// The certificates of a PEM file, as DER.
-fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
-    CertificateDer::pem_slice_iter(pem).filter_map(|certificate| Some(certificate.ok()?.as_ref().to_vec())).collect()
 }

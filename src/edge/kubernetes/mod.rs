@@ -6,16 +6,19 @@
 
 mod act;
 mod client;
+mod connect;
 mod failure;
 mod marks;
 mod observe;
+mod redact;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use client::{ClusterClient, ConnectError};
+pub use client::ClusterClient;
+pub use connect::ConnectError;
 pub use marks::{COMMIT, FIELD_MANAGER, LOGIN_DIGEST, MANAGED_BY, ROBOT_GENERATION, ROBOT_ID, TEAM};
 
 /// How Kubernetes is reached.

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-use kube::api::ListParams;
-use kube::{Api, Resource, ResourceExt as _};
+use kube::core::params::ListParams;
+use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use super::client::ClusterClient;
 use super::marks;
-use crate::plan::desired::{DesiredSecret, DesiredTeam};
+use crate::plan::desired::{DesiredSecret, DesiredServiceAccount, DesiredTeam};
 use crate::plan::docker_config::DockerConfig;
 use crate::plan::observed::{ObservedCluster, ObservedSecret, ObservedServiceAccount};
 use crate::run::target::TargetError;
@@ -39,109 +40,169 @@ impl ClusterClient {
 
     async fn team(&self, team: &DesiredTeam) -> Result<ObservedCluster, TargetError> {
         let namespace = team.namespace.as_str();
-        let act = format!("tell of namespace {namespace}");
-        let found: Option<Namespace> =
-            self.read(&act, Api::all(self.client.clone()).get_opt(namespace)).await?;
-        let mut side = ObservedCluster { namespace: found.as_ref().is_some_and(is_there), ..ObservedCluster::default() };
-        if !side.namespace {
-            return Ok(side);
+        let found = self
+            .get::<Namespace>(&format!("tell of namespace {namespace}"), None, namespace)
+            .await?;
+        if !found.as_ref().is_some_and(is_there) {
+            return Ok(ObservedCluster::default());
         }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        for wanted in wanted_secrets(team) {
+        let secrets = try_join_all(wanted_secrets(team).map(|wanted| async move {
             let act = format!("tell of Secret {} in {namespace}", wanted.name);
-            if let Some(secret) = self.read(&act, secrets.get_opt(wanted.name.as_str())).await? {
-                side.secrets.insert(wanted.name.clone(), observed_secret(wanted, secret));
-            }
-        }
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        for wanted in &team.service_accounts {
+            let found = self
+                .get::<Secret>(&act, Some(namespace), wanted.name.as_str())
+                .await?;
+            Ok(found.map(|secret| (wanted.name.clone(), observed_secret(wanted, secret))))
+        }));
+        let accounts = try_join_all(team.service_accounts.iter().map(|wanted| async move {
             let act = format!("tell of service account {} in {namespace}", wanted.name);
-            if let Some(account) = self.read(&act, accounts.get_opt(wanted.name.as_str())).await? {
-                side.service_accounts.insert(wanted.name.clone(), observed_account(&account));
-            }
-        }
-        Ok(side)
+            let found = self
+                .get::<ServiceAccount>(&act, Some(namespace), wanted.name.as_str())
+                .await?;
+            Ok(found.map(|account| (wanted.name.clone(), observed_account(&account))))
+        }));
+        let (secrets, accounts) = tokio::try_join!(secrets, accounts)?;
+        Ok(ObservedCluster {
+            namespace: true,
+            secrets: secrets.into_iter().flatten().collect(),
+            service_accounts: accounts.into_iter().flatten().collect(),
+        })
     }
 
-    /// One list for each name that occurs, over all namespaces.
+    /// One list for each name that occurs, over all namespaces. Of what a list holds, only what the
+    /// teams want is kept, page by page.
     pub(super) async fn teams_by_lists(
         &self,
         teams: &[Arc<DesiredTeam>],
     ) -> Result<BTreeMap<TeamId, ObservedCluster>, TargetError> {
-        let secret_names: BTreeSet<String> =
-            teams.iter().flat_map(|team| wanted_secrets(team)).map(|secret| secret.name.to_string()).collect();
-        let account_names: BTreeSet<String> =
-            teams.iter().flat_map(|team| &team.service_accounts).map(|account| account.name.to_string()).collect();
-
-        let namespaces = self.list::<Namespace>("list namespaces", None);
-        let secrets = stream::iter(secret_names)
-            .map(|name| self.list::<Secret>("list Secrets", Some(name)))
-            .buffer_unordered(AT_ONCE)
-            .try_concat();
-        let accounts = stream::iter(account_names)
-            .map(|name| self.list::<ServiceAccount>("list service accounts", Some(name)))
-            .buffer_unordered(AT_ONCE)
-            .try_concat();
+        let wanted = Wanted::of(teams);
+        let namespaces = self.list("list namespaces", None, |namespace: Namespace| {
+            is_there(&namespace).then(|| namespace.name_any())
+        });
+        // The names are those of a job file: few, whatever the number of teams.
+        let secrets = try_join_all(
+            wanted
+                .secret_names
+                .iter()
+                .map(|name| self.list("list Secrets", Some(name), |secret| wanted.secret(secret))),
+        );
+        let accounts = try_join_all(wanted.account_names.iter().map(|name| {
+            self.list("list service accounts", Some(name), |account| {
+                wanted.account(&account)
+            })
+        }));
         let (namespaces, secrets, accounts) = tokio::try_join!(namespaces, secrets, accounts)?;
 
-        let namespaces: BTreeSet<String> =
-            namespaces.iter().filter(|namespace| is_there(namespace)).map(|namespace| namespace.name_any()).collect();
-        let mut secrets = by_place(secrets);
-        let mut accounts = by_place(accounts);
-        let mut side = |team: &DesiredTeam| {
-            let namespace = team.namespace.as_str();
-            let place = |name: &str| (namespace.to_owned(), name.to_owned());
-            ObservedCluster {
-                namespace: namespaces.contains(namespace),
-                secrets: wanted_secrets(team)
-                    .filter_map(|wanted| {
-                        let secret = secrets.remove(&place(wanted.name.as_str()))?;
-                        Some((wanted.name.clone(), observed_secret(wanted, secret)))
-                    })
-                    .collect(),
-                service_accounts: team
-                    .service_accounts
-                    .iter()
-                    .filter_map(|wanted| {
-                        let account = accounts.remove(&place(wanted.name.as_str()))?;
-                        Some((wanted.name.clone(), observed_account(&account)))
-                    })
-                    .collect(),
+        let namespaces: BTreeSet<String> = namespaces.into_iter().collect();
+        let mut sides: BTreeMap<TeamId, ObservedCluster> = teams
+            .iter()
+            .map(|team| {
+                let namespace = namespaces.contains(team.namespace.as_str());
+                (
+                    team.team.clone(),
+                    ObservedCluster {
+                        namespace,
+                        ..ObservedCluster::default()
+                    },
+                )
+            })
+            .collect();
+        // What a namespace still holds that is being deleted is as good as gone.
+        for (team, wanted, secret) in secrets.into_iter().flatten() {
+            if let Some(side) = sides.get_mut(&team.team).filter(|side| side.namespace) {
+                side.secrets.insert(wanted.name.clone(), secret);
             }
-        };
-        Ok(teams.iter().map(|team| (team.team.clone(), side(team))).collect())
+        }
+        for (team, wanted, account) in accounts.into_iter().flatten() {
+            if let Some(side) = sides.get_mut(&team.team).filter(|side| side.namespace) {
+                side.service_accounts.insert(wanted.name.clone(), account);
+            }
+        }
+        Ok(sides)
     }
 
     /// A whole list, page by page. A continue token that went stale (410) begins the list anew.
-    async fn list<K>(&self, act: &'static str, name: Option<String>) -> Result<Vec<K>, TargetError>
+    async fn list<K, T>(
+        &self,
+        act: &'static str,
+        name: Option<&str>,
+        keep: impl Fn(K) -> Option<T>,
+    ) -> Result<Vec<T>, TargetError>
     where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+        K: Resource<DynamicType = ()> + DeserializeOwned,
     {
-        let api: Api<K> = Api::all(self.client.clone());
         let mut first = ListParams::default().limit(PAGE);
         if let Some(name) = name {
             first = first.fields(&format!("metadata.name={name}"));
         }
         let mut restarts = 0;
-        let mut items = Vec::new();
-        let mut page = first.clone();
+        let mut kept = Vec::new();
+        let mut which = first.clone();
         loop {
-            match self.read(act, api.list(&page)).await {
-                Ok(list) => {
-                    items.extend(list.items);
-                    match list.metadata.continue_.filter(|token| !token.is_empty()) {
-                        Some(token) => page = first.clone().continue_token(&token),
-                        None => return Ok(items),
+            match self.page(act, &which).await {
+                Ok(page) => {
+                    kept.extend(page.items.into_iter().filter_map(&keep));
+                    match page.metadata.next.filter(|token| !token.is_empty()) {
+                        Some(token) => which = first.clone().continue_token(&token),
+                        None => return Ok(kept),
                     }
                 }
                 Err(error) if error.status == Some(410) && restarts < RESTARTS => {
                     restarts += 1;
-                    items.clear();
-                    page = first.clone();
+                    kept.clear();
+                    which = first.clone();
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// What a set of teams wants to know.
+struct Wanted<'a> {
+    teams: HashMap<&'a str, &'a DesiredTeam>,
+    secret_names: BTreeSet<&'a str>,
+    account_names: BTreeSet<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(teams: &'a [Arc<DesiredTeam>]) -> Self {
+        let accounts = teams.iter().flat_map(|team| &team.service_accounts);
+        Self {
+            teams: teams
+                .iter()
+                .map(|team| (team.namespace.as_str(), &**team))
+                .collect(),
+            secret_names: teams
+                .iter()
+                .flat_map(|team| wanted_secrets(team))
+                .map(|secret| secret.name.as_str())
+                .collect(),
+            account_names: accounts.map(|account| account.name.as_str()).collect(),
+        }
+    }
+
+    fn team<K: Resource>(&self, object: &K) -> Option<&'a DesiredTeam> {
+        self.teams.get(object.meta().namespace.as_deref()?).copied()
+    }
+
+    fn secret(&self, secret: Secret) -> Option<(&'a DesiredTeam, &'a DesiredSecret, ObservedSecret)> {
+        let team = self.team(&secret)?;
+        let wanted = wanted_secrets(team)
+            .find(|wanted| Some(wanted.name.as_str()) == secret.metadata.name.as_deref())?;
+        Some((team, wanted, observed_secret(wanted, secret)))
+    }
+
+    fn account(
+        &self,
+        account: &ServiceAccount,
+    ) -> Option<(&'a DesiredTeam, &'a DesiredServiceAccount, ObservedServiceAccount)> {
+        let team = self.team(account)?;
+        let name = account.metadata.name.as_deref()?;
+        let wanted = team
+            .service_accounts
+            .iter()
+            .find(|wanted| wanted.name.as_str() == name)?;
+        Some((team, wanted, observed_account(account)))
     }
 }
 
@@ -151,19 +212,18 @@ fn wanted_secrets(team: &DesiredTeam) -> impl Iterator<Item = &DesiredSecret> {
 
 /// Whether a namespace can take objects: one that is being deleted can't.
 fn is_there(namespace: &Namespace) -> bool {
-    let phase = namespace.status.as_ref().and_then(|status| status.phase.as_deref());
+    let phase = namespace
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
     namespace.metadata.deletion_timestamp.is_none() && phase != Some("Terminating")
 }
 
-fn by_place<K: Resource>(objects: Vec<K>) -> HashMap<(String, String), K> {
-    objects
-        .into_iter()
-        .map(|object| ((object.namespace().unwrap_or_default(), object.name_any()), object))
-        .collect()
-}
-
 fn observed_secret(wanted: &DesiredSecret, secret: Secret) -> ObservedSecret {
-    let mark = marks::read(secret.metadata.labels.as_ref(), secret.metadata.annotations.as_ref());
+    let mark = marks::read(
+        secret.metadata.labels.as_ref(),
+        secret.metadata.annotations.as_ref(),
+    );
     let content = secret.data.and_then(|mut data| data.remove(wanted.form.key()));
     ObservedSecret {
         uid: secret.metadata.uid.unwrap_or_default(),

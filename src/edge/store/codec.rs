@@ -19,7 +19,9 @@ const HEADER: usize = 1 + CHECKSUM;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CodecError {
     /// A newer harborage wrote it.
-    #[error("the record has version {0}, and this harborage knows versions up to {VERSION}: use the newer one")]
+    #[error(
+        "the record has version {0}, and this harborage knows versions up to {VERSION}: use the newer one"
+    )]
     Newer(u8),
     /// It is damaged.
     #[error("the record is damaged")]

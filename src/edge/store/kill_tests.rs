@@ -15,7 +15,9 @@ const FIRST: &str = "HARBORAGE_TEST_KILL_FIRST";
 #[tokio::test]
 #[ignore = "the child of the test below"]
 async fn writes_until_it_is_killed() {
-    let Some(state) = std::env::var_os(STATE) else { return };
+    let Some(state) = std::env::var_os(STATE) else {
+        return;
+    };
     let first: u32 = std::env::var(FIRST).unwrap().parse().unwrap();
     let journal = SledJournal::open(Path::new(&state)).unwrap().journal;
     for number in first.. {
@@ -33,7 +35,12 @@ async fn no_acknowledged_record_is_lost_when_the_process_is_killed_while_it_writ
     let mut first = 0_u32;
     for round in 0..6 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "--nocapture", "edge::store::kill_tests::writes_until_it_is_killed"])
+            .args([
+                "--ignored",
+                "--exact",
+                "--nocapture",
+                "edge::store::kill_tests::writes_until_it_is_killed",
+            ])
             .env(STATE, state.path())
             .env(FIRST, first.to_string())
             .stdout(Stdio::piped())
@@ -55,7 +62,11 @@ async fn no_acknowledged_record_is_lost_when_the_process_is_killed_while_it_writ
         assert_eq!(lanes.len(), 2);
         for lane in lanes {
             let number: u32 = lane.revision.as_str().trim_start_matches('c').parse().unwrap();
-            assert!(number >= acknowledged, "{} is at {number}, {acknowledged} was acknowledged", lane.lane);
+            assert!(
+                number >= acknowledged,
+                "{} is at {number}, {acknowledged} was acknowledged",
+                lane.lane
+            );
             first = first.max(number + 1);
         }
     }

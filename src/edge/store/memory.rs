@@ -18,7 +18,10 @@ pub struct MemoryJournal {
 #[async_trait]
 impl Journal for MemoryJournal {
     async fn load(&self) -> Result<(DaemonRecord, Vec<LaneRecord>), JournalError> {
-        Ok((lock(&self.daemon).clone(), lock(&self.lanes).values().cloned().collect()))
+        Ok((
+            lock(&self.daemon).clone(),
+            lock(&self.lanes).values().cloned().collect(),
+        ))
     }
 
     async fn put_lane(&self, record: &LaneRecord) -> Result<(), JournalError> {

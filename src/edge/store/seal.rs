@@ -33,7 +33,10 @@ impl Seal {
 
     /// The seal that the records of a store would have after this batch.
     pub(super) fn of(database: &sled::Db, batch: u64) -> Result<Self, sled::Error> {
-        let mut seal = Self { batch, ..Self::default() };
+        let mut seal = Self {
+            batch,
+            ..Self::default()
+        };
         for entry in database.iter() {
             let (key, value) = entry?;
             if *key != *SEAL {

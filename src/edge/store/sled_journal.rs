@@ -106,10 +106,19 @@ impl SledJournal {
                 std::fs::rename(&folder, &aside).map_err(failed("move aside", &folder))?;
                 witness.tell(0).map_err(failed("write", &witness_path))?;
                 moved_aside = Some(aside);
-                (open_sled(&folder).map_err(|source| OpenError::Store { path: folder.clone(), source })?, Seal::default())
+                (
+                    open_sled(&folder).map_err(|source| OpenError::Store {
+                        path: folder.clone(),
+                        source,
+                    })?,
+                    Seal::default(),
+                )
             }
             Err(Unsound::Newer(source)) => {
-                return Err(OpenError::Newer { path: folder, source: source.into() });
+                return Err(OpenError::Newer {
+                    path: folder,
+                    source: source.into(),
+                });
             }
             Err(Unsound::Store(source)) => return Err(OpenError::Store { path: folder, source }),
         };
@@ -119,13 +128,23 @@ impl SledJournal {
         }
         let writer = Writer::start(database.clone(), &folder, witness, seal)
             .map_err(failed("start the thread of", &folder))?;
-        Ok(Opened { journal: Self { writer, database, _lock: lock }, moved_aside })
+        Ok(Opened {
+            journal: Self {
+                writer,
+                database,
+                _lock: lock,
+            },
+            moved_aside,
+        })
     }
 }
 
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
+
+/// How long to wait for somebody who only reads, as `harborage status` does.
+const READING: Duration = Duration::from_secs(1);
 
 /// Our own lock, taken before anything is touched: sled takes its own only while it opens.
 fn lock(state: &Path) -> Result<File, OpenError> {
@@ -135,11 +154,31 @@ fn lock(state: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(|source| OpenError::Folder { act: "open the lock file", path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Taken { path: state.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Folder { act: "lock", path, source }),
+        .map_err(|source| OpenError::Folder {
+            act: "open the lock file",
+            path: path.clone(),
+            source,
+        })?;
+    let patience = Instant::now() + READING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(OpenError::Taken {
+                    path: state.to_owned(),
+                });
+            }
+            Err(std::fs::TryLockError::Error(source)) => {
+                return Err(OpenError::Folder {
+                    act: "lock",
+                    path,
+                    source,
+                });
+            }
+        }
     }
 }
 
@@ -174,7 +213,12 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub(super) fn open_sled(folder: &Path) -> Result<sled::Db, sled::Error> {
     let patience = Instant::now() + CLOSING;
     loop {
-        match sled::Config::new().path(folder).cache_capacity(CACHE).mode(sled::Mode::LowSpace).open() {
+        match sled::Config::new()
+            .path(folder)
+            .cache_capacity(CACHE)
+            .mode(sled::Mode::LowSpace)
+            .open()
+        {
             Err(sled::Error::Io(error))
                 if error.to_string().contains("could not acquire lock") && Instant::now() < patience =>
             {
@@ -206,7 +250,11 @@ fn open_sound(folder: &Path, told: u64) -> Result<(sled::Db, Seal), Unsound> {
     read_all(&database).map_err(unreadable)?;
     let seal = seal(&database).map_err(unreadable)?;
     let sound = seal.batch >= told && seal == Seal::of(&database, seal.batch).map_err(unsound)?;
-    if sound { Ok((database, seal)) } else { Err(Unsound::Damaged) }
+    if sound {
+        Ok((database, seal))
+    } else {
+        Err(Unsound::Damaged)
+    }
 }
 
 fn seal(database: &sled::Db) -> Result<Seal, ReadError> {
@@ -258,7 +306,10 @@ fn key(lane: &LaneId) -> Vec<u8> {
 }
 
 fn error(act: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> JournalError {
-    JournalError { act, source: source.into() }
+    JournalError {
+        act,
+        source: source.into(),
+    }
 }
 
 #[async_trait]
@@ -275,7 +326,10 @@ impl Journal for SledJournal {
     async fn put_lane(&self, record: &LaneRecord) -> Result<(), JournalError> {
         let act = || format!("write the record of {}", record.lane);
         let bytes = codec::encode(record).map_err(|failed| error(act(), failed))?;
-        self.writer.write(key(&record.lane), Some(bytes)).await.map_err(|failed| error(act(), failed))
+        self.writer
+            .write(key(&record.lane), Some(bytes))
+            .await
+            .map_err(|failed| error(act(), failed))
     }
 
     async fn remove_lane(&self, lane: &LaneId) -> Result<(), JournalError> {
@@ -286,6 +340,9 @@ impl Journal for SledJournal {
     async fn put_daemon(&self, record: &DaemonRecord) -> Result<(), JournalError> {
         let act = || "write the daemon's record".to_owned();
         let bytes = codec::encode(record).map_err(|failed| error(act(), failed))?;
-        self.writer.write(DAEMON.to_vec(), Some(bytes)).await.map_err(|failed| error(act(), failed))
+        self.writer
+            .write(DAEMON.to_vec(), Some(bytes))
+            .await
+            .map_err(|failed| error(act(), failed))
     }
 }

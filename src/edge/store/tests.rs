@@ -7,7 +7,11 @@ use crate::run::record::{LaneId, LaneRecord, RunState};
 use crate::values::Revision;
 
 pub(super) fn record(team: &str, commit: &str) -> LaneRecord {
-    let nothing = DesiredPlatform { configuration: [].into(), robot_prefix: None, shared_groups: Vec::new() };
+    let nothing = DesiredPlatform {
+        configuration: [].into(),
+        robot_prefix: None,
+        shared_groups: Vec::new(),
+    };
     LaneRecord {
         lane: LaneId::Team(team.parse().unwrap()),
         revision: Revision::commit(commit),
@@ -30,13 +34,19 @@ fn open(state: &Path) -> SledJournal {
 #[tokio::test]
 async fn what_was_put_is_read_back_after_reopening() {
     let state = tempfile::tempdir().unwrap();
-    let daemon = DaemonRecord { revision: Some(Revision::commit("c1")), ..DaemonRecord::default() };
+    let daemon = DaemonRecord {
+        revision: Some(Revision::commit("c1")),
+        ..DaemonRecord::default()
+    };
     {
         let journal = open(state.path());
         journal.put_lane(&record("a", "c1")).await.unwrap();
         journal.put_lane(&record("b", "c1")).await.unwrap();
         journal.put_lane(&record("a", "c2")).await.unwrap();
-        journal.remove_lane(&LaneId::Team("b".parse().unwrap())).await.unwrap();
+        journal
+            .remove_lane(&LaneId::Team("b".parse().unwrap()))
+            .await
+            .unwrap();
         journal.put_daemon(&daemon).await.unwrap();
     }
     let journal = open(state.path());
@@ -47,7 +57,10 @@ async fn what_was_put_is_read_back_after_reopening() {
 async fn a_team_called_platform_is_not_the_platform() {
     let state = tempfile::tempdir().unwrap();
     let journal = open(state.path());
-    let platform = LaneRecord { lane: LaneId::Platform, ..record("x", "c1") };
+    let platform = LaneRecord {
+        lane: LaneId::Platform,
+        ..record("x", "c1")
+    };
     journal.put_lane(&platform).await.unwrap();
     journal.put_lane(&record("platform", "c1")).await.unwrap();
     assert_eq!(journal.load().await.unwrap().1.len(), 2);
@@ -61,7 +74,12 @@ async fn many_writers_at_once_all_become_durable() {
         let writers: Vec<_> = (0..64)
             .map(|number| {
                 let journal = journal.clone();
-                tokio::spawn(async move { journal.put_lane(&record(&format!("t{number}"), "c1")).await.unwrap() })
+                tokio::spawn(async move {
+                    journal
+                        .put_lane(&record(&format!("t{number}"), "c1"))
+                        .await
+                        .unwrap();
+                })
             })
             .collect();
         for writer in writers {
@@ -121,7 +139,10 @@ async fn a_damaged_journal_is_moved_aside_and_begun_anew_wherever_the_damage_is(
     {
         let journal = open(state.path());
         for number in 0..60 {
-            journal.put_lane(&record(&format!("t{number}"), "c1")).await.unwrap();
+            journal
+                .put_lane(&record(&format!("t{number}"), "c1"))
+                .await
+                .unwrap();
         }
     }
     let sound = std::fs::read(state.path().join("journal/db")).unwrap();
@@ -132,16 +153,28 @@ async fn a_damaged_journal_is_moved_aside_and_begun_anew_wherever_the_damage_is(
         copy(state.path(), left.path());
         let mut bytes = sound.clone();
         let start = end * eighth / 8;
-        bytes.iter_mut().skip(start).take(256).for_each(|byte| *byte ^= 0xff);
+        bytes
+            .iter_mut()
+            .skip(start)
+            .take(256)
+            .for_each(|byte| *byte ^= 0xff);
         std::fs::write(left.path().join("journal/db"), bytes).unwrap();
 
         let opened = SledJournal::open(left.path()).unwrap();
-        let aside = opened.moved_aside.unwrap_or_else(|| panic!("damage at {start} was not noticed"));
+        let aside = opened
+            .moved_aside
+            .unwrap_or_else(|| panic!("damage at {start} was not noticed"));
         assert!(aside.ends_with("journal.corrupt-1") && aside.join("db").exists());
-        assert_eq!(opened.journal.load().await.unwrap(), (DaemonRecord::default(), Vec::new()));
+        assert_eq!(
+            opened.journal.load().await.unwrap(),
+            (DaemonRecord::default(), Vec::new())
+        );
         opened.journal.put_lane(&record("new", "c2")).await.unwrap();
         drop(opened.journal);
-        assert_eq!(open(left.path()).load().await.unwrap().1, vec![record("new", "c2")]);
+        assert_eq!(
+            open(left.path()).load().await.unwrap().1,
+            vec![record("new", "c2")]
+        );
     }
 }
 
@@ -170,11 +203,16 @@ async fn writes_that_are_handed_over_together_keep_their_order() {
     let state = tempfile::tempdir().unwrap();
     {
         let journal = open(state.path());
-        let records: Vec<_> = (0..100).map(|number| record("a", &format!("c{number}"))).collect();
+        let records: Vec<_> = (0..100)
+            .map(|number| record("a", &format!("c{number}")))
+            .collect();
         let puts = records.iter().map(|record| journal.put_lane(record));
         futures::future::try_join_all(puts).await.unwrap();
     }
-    assert_eq!(open(state.path()).load().await.unwrap().1, vec![record("a", "c99")]);
+    assert_eq!(
+        open(state.path()).load().await.unwrap().1,
+        vec![record("a", "c99")]
+    );
 }
 
 #[tokio::test]
@@ -182,15 +220,26 @@ async fn after_a_write_that_failed_nothing_is_written_until_it_is_opened_anew() 
     let state = tempfile::tempdir().unwrap();
     let journal = open(state.path());
     journal.put_lane(&record("a", "c1")).await.unwrap();
-    let (log, hidden) = (state.path().join("journal/db"), state.path().join("journal/hidden"));
+    let (log, hidden) = (
+        state.path().join("journal/db"),
+        state.path().join("journal/hidden"),
+    );
     std::fs::rename(&log, &hidden).unwrap();
     journal.put_lane(&record("a", "c2")).await.unwrap_err();
     std::fs::rename(&hidden, &log).unwrap();
     let error = journal.put_lane(&record("a", "c3")).await.unwrap_err();
-    assert!(std::error::Error::source(&error).unwrap().to_string().contains("start again"));
+    assert!(
+        std::error::Error::source(&error)
+            .unwrap()
+            .to_string()
+            .contains("start again")
+    );
     drop(journal);
     let kept = open(state.path()).load().await.unwrap().1;
-    assert!(kept == [record("a", "c1")] || kept == [record("a", "c2")], "{kept:?}");
+    assert!(
+        kept == [record("a", "c1")] || kept == [record("a", "c2")],
+        "{kept:?}"
+    );
 }
 
 #[tokio::test]
@@ -230,7 +279,10 @@ fn a_state_folder_that_is_a_file_is_a_clear_error() {
     let file = state.path().join("state");
     std::fs::write(&file, b"").unwrap();
     let error = SledJournal::open(&file).unwrap_err();
-    assert!(error.to_string().starts_with("failed to make the folder"), "{error}");
+    assert!(
+        error.to_string().starts_with("failed to make the folder"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -242,9 +294,14 @@ async fn no_damage_makes_a_record_old_or_the_process_panic() {
             let why = "Harbor is away. ".repeat(100);
             let state = RunState::Parked { why };
             let records: Vec<_> = (0..200)
-                .map(|n| LaneRecord { state: state.clone(), ..record(&format!("t{n}"), &format!("c{round}")) })
+                .map(|n| LaneRecord {
+                    state: state.clone(),
+                    ..record(&format!("t{n}"), &format!("c{round}"))
+                })
                 .collect();
-            futures::future::try_join_all(records.iter().map(|record| journal.put_lane(record))).await.unwrap();
+            futures::future::try_join_all(records.iter().map(|record| journal.put_lane(record)))
+                .await
+                .unwrap();
         }
     }
     let sound = std::fs::read(state.path().join("journal/db")).unwrap();
@@ -254,7 +311,11 @@ async fn no_damage_makes_a_record_old_or_the_process_panic() {
         copy(state.path(), left.path());
         let mut bytes = sound.clone();
         let length = if part % 2 == 0 { 1 } else { 4096 };
-        bytes.iter_mut().skip(sound.len() * part / 16).take(length).for_each(|byte| *byte ^= 0xff);
+        bytes
+            .iter_mut()
+            .skip(sound.len() * part / 16)
+            .take(length)
+            .for_each(|byte| *byte ^= 0xff);
         std::fs::write(left.path().join("journal/db"), bytes).unwrap();
 
         let opened = SledJournal::open(left.path()).unwrap();
@@ -265,7 +326,10 @@ async fn no_damage_makes_a_record_old_or_the_process_panic() {
         } else {
             // The damage was in what sled had not yet cleaned up.
             assert_eq!(lanes.len(), 200);
-            assert!(lanes.iter().all(|lane| lane.revision == Revision::commit("c19")), "damage in part {part}");
+            assert!(
+                lanes.iter().all(|lane| lane.revision == Revision::commit("c19")),
+                "damage in part {part}"
+            );
         }
     }
     assert!(moved > 0);

@@ -24,18 +24,29 @@ pub(super) struct Witness {
 impl Witness {
     /// Opens the file, which is made where it is missing.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        Ok(Self { file, path: path.to_owned() })
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// The number that was told last; 0 when there is none, or none that can be read.
     pub(super) fn told(&self) -> io::Result<u64> {
         let text = std::fs::read(&self.path)?;
-        Ok(std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse().ok()).unwrap_or(0))
+        Ok(std::str::from_utf8(&text)
+            .ok()
+            .and_then(|text| text.trim_end().parse().ok())
+            .unwrap_or(0))
     }
 
     /// Tells the number of a batch that is durable.
     pub(super) fn tell(&self, batch: u64) -> io::Result<()> {
-        self.file.write_all_at(format!("{batch:0DIGITS$}\n").as_bytes(), 0)
+        self.file
+            .write_all_at(format!("{batch:0DIGITS$}\n").as_bytes(), 0)
     }
 }

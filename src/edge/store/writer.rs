@@ -46,25 +46,32 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (changes, inbox) = mpsc::channel::<Change>();
         let folder = folder.to_owned();
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            let mut broken: Option<WriteError> = None;
-            while let Ok(first) = inbox.recv() {
-                let mut batch = vec![first];
-                batch.extend(inbox.try_iter());
-                let result = match &broken {
-                    Some(error) => Err(error.clone()),
-                    None => write(&database, &folder, &batch, &mut seal).and_then(|()| {
-                        witness.tell(seal.batch).map_err(|error| WriteError(error.to_string()))
-                    }),
-                };
-                broken = result.as_ref().err().cloned();
-                for change in batch {
-                    // Whoever asked may have been stopped meanwhile; the change is durable all the same.
-                    let _ = change.done.send(result.clone());
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || {
+                let mut broken: Option<WriteError> = None;
+                while let Ok(first) = inbox.recv() {
+                    let mut batch = vec![first];
+                    batch.extend(inbox.try_iter());
+                    let result = match &broken {
+                        Some(error) => Err(error.clone()),
+                        None => write(&database, &folder, &batch, &mut seal).and_then(|()| {
+                            witness
+                                .tell(seal.batch)
+                                .map_err(|error| WriteError(error.to_string()))
+                        }),
+                    };
+                    broken = result.as_ref().err().cloned();
+                    for change in batch {
+                        // Whoever asked may have been stopped meanwhile; the change is durable all the same.
+                        let _ = change.done.send(result.clone());
+                    }
                 }
-            }
-        })?;
-        Ok(Self { changes: Some(changes), thread: Some(thread) })
+            })?;
+        Ok(Self {
+            changes: Some(changes),
+            thread: Some(thread),
+        })
     }
 
     /// Writes a change. When this returns, it and every change before it are durable.
@@ -91,8 +98,10 @@ impl Drop for Writer {
 fn write(database: &sled::Db, folder: &Path, batch: &[Change], seal: &mut Seal) -> Result<(), WriteError> {
     let failed = |error: &dyn std::error::Error| WriteError(error.to_string());
     // Of several changes of a key, the last one counts.
-    let latest: BTreeMap<&[u8], Option<&[u8]>> =
-        batch.iter().map(|change| (change.key.as_slice(), change.value.as_deref())).collect();
+    let latest: BTreeMap<&[u8], Option<&[u8]>> = batch
+        .iter()
+        .map(|change| (change.key.as_slice(), change.value.as_deref()))
+        .collect();
     let mut changes = sled::Batch::default();
     for (key, value) in latest {
         if let Some(former) = database.get(key).map_err(|error| failed(&error))? {

@@ -46,8 +46,16 @@ impl Handler for Service {
     fn route(&self, request: &Request) -> String {
         match place(&request.path) {
             None => request.path.clone(),
-            Some(Place { kind, namespace, name }) => {
-                let namespace = if namespace.is_empty() { "" } else { "namespaces/{namespace}/" };
+            Some(Place {
+                kind,
+                namespace,
+                name,
+            }) => {
+                let namespace = if namespace.is_empty() {
+                    ""
+                } else {
+                    "namespaces/{namespace}/"
+                };
                 let name = if name.is_some() { "/{name}" } else { "" };
                 format!("/api/v1/{namespace}{}{name}", kind.resource())
             }
@@ -56,7 +64,11 @@ impl Handler for Service {
 
     fn subject(&self, request: &Request) -> String {
         // Lists of one name each are different calls on the same path.
-        format!("{}?{}", request.path, parameter(request, "fieldSelector").unwrap_or_default())
+        format!(
+            "{}?{}",
+            request.path,
+            parameter(request, "fieldSelector").unwrap_or_default()
+        )
     }
 
     fn refusal(&self, _request: &Request, status: u16) -> Answer {
@@ -78,14 +90,21 @@ fn take(state: &mut KubernetesState, request: &Request) -> Result<Answer, Refusa
         ("POST", None) if place.kind == Kind::Namespace => create_namespace(state, request),
         ("PATCH", Some(name)) => patch(state, &place, name, request),
         ("DELETE", Some(name)) if place.kind == Kind::Secret => delete(state, &place, name, request),
-        (method, _) => Err(Refusal::not_modelled(&format!("{method} of {}", place.kind.resource()))),
+        (method, _) => Err(Refusal::not_modelled(&format!(
+            "{method} of {}",
+            place.kind.resource()
+        ))),
     }
 }
 
 fn place(path: &str) -> Option<Place> {
     let segments: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
     let place = |resource: &str, namespace: &str, name: Option<&str>| {
-        Some(Place { kind: Kind::of(resource)?, namespace: namespace.to_owned(), name: name.map(str::to_owned) })
+        Some(Place {
+            kind: Kind::of(resource)?,
+            namespace: namespace.to_owned(),
+            name: name.map(str::to_owned),
+        })
     };
     match segments.as_slice() {
         [resource] => place(resource, "", None),
@@ -117,22 +136,32 @@ fn list(state: &KubernetesState, place: &Place, request: &Request) -> Result<Ans
             _ => return Err(Refusal::not_modelled(&format!("the field selector {selector}"))),
         },
     };
-    let limit = parameter(request, "limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0);
-    let after = match parameter(request, "continue") {
-        None => None,
-        Some(token) => Some(after_token(&token)?),
+    let limit = parameter(request, "limit")
+        .and_then(|limit| limit.parse().ok())
+        .filter(|limit| *limit > 0);
+    // A list is continued at the version that it began at, though what it shows is of now.
+    let (version, after) = match parameter(request, "continue")
+        .map(|token| after_token(&token))
+        .transpose()?
+    {
+        None => (state.version(), None),
+        Some((version, _, _)) if state.is_expired(&version) => return Err(expired()),
+        Some((version, namespace, name)) => (version, Some((namespace, name))),
     };
     let mut found = state.objects.iter().filter(|((kind, namespace, object), _)| {
         *kind == place.kind
             && (place.namespace.is_empty() || *namespace == place.namespace)
             && name.as_ref().is_none_or(|name| name == object)
-            && after.as_ref().is_none_or(|after| (namespace, object) > (&after.0, &after.1))
+            && after
+                .as_ref()
+                .is_none_or(|after| (namespace, object) > (&after.0, &after.1))
     });
     let page: Vec<_> = found.by_ref().take(limit.unwrap_or(usize::MAX)).collect();
-    let mut metadata = json!({"resourceVersion": state.version()});
+    let mut metadata = json!({"resourceVersion": version});
     let remaining = found.count();
     if let Some(((_, namespace, object), _)) = page.last().filter(|_| remaining > 0) {
-        metadata["continue"] = Value::from(URL_SAFE_NO_PAD.encode(json!([namespace, object]).to_string()));
+        metadata["continue"] =
+            Value::from(URL_SAFE_NO_PAD.encode(json!([version, namespace, object]).to_string()));
         metadata["remainingItemCount"] = Value::from(remaining);
     }
     let items: Vec<&Value> = page.iter().map(|(_, object)| &object.content).collect();
@@ -144,12 +173,19 @@ fn list(state: &KubernetesState, place: &Place, request: &Request) -> Result<Ans
     })))
 }
 
-fn after_token(token: &str) -> Result<(String, String), Refusal> {
+fn after_token(token: &str) -> Result<(String, String, String), Refusal> {
     URL_SAFE_NO_PAD
         .decode(token)
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
-        .ok_or_else(|| Refusal::new(410, "The provided continue parameter is too old to display a consistent list result."))
+        .ok_or_else(|| Refusal::new(400, "continue key is not valid"))
+}
+
+fn expired() -> Refusal {
+    Refusal::new(
+        410,
+        "The provided continue parameter is too old to display a consistent list result.",
+    )
 }
 
 fn body(request: &Request) -> Result<Value, Refusal> {
@@ -159,7 +195,10 @@ fn body(request: &Request) -> Result<Value, Refusal> {
 fn create_namespace(state: &mut KubernetesState, request: &Request) -> Result<Answer, Refusal> {
     let sent = body(request)?;
     let Some(name) = sent["metadata"]["name"].as_str() else {
-        return Err(Refusal::new(422, "Namespace \"\" is invalid: metadata.name: Required value: name or generateName is required"));
+        return Err(Refusal::new(
+            422,
+            "Namespace \"\" is invalid: metadata.name: Required value: name or generateName is required",
+        ));
     };
     if state.find(Kind::Namespace, "", name).is_some() {
         let mut refusal = Refusal::new(409, format!("namespaces \"{name}\" already exists"));
@@ -174,7 +213,12 @@ fn create_namespace(state: &mut KubernetesState, request: &Request) -> Result<An
     Ok(Answer::new(201).json(&created))
 }
 
-fn patch(state: &mut KubernetesState, place: &Place, name: &str, request: &Request) -> Result<Answer, Refusal> {
+fn patch(
+    state: &mut KubernetesState,
+    place: &Place,
+    name: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
     if request.header("content-type") != Some("application/apply-patch+yaml") {
         return Err(Refusal::not_modelled("patches other than server-side apply"));
     }
@@ -182,7 +226,10 @@ fn patch(state: &mut KubernetesState, place: &Place, name: &str, request: &Reque
         return Err(Refusal::not_modelled("an apply of a namespace"));
     }
     let Some(manager) = parameter(request, "fieldManager") else {
-        return Err(Refusal::new(422, "fieldManager: Required value: is required for apply patch"));
+        return Err(Refusal::new(
+            422,
+            "fieldManager: Required value: is required for apply patch",
+        ));
     };
     let apply = Apply {
         kind: place.kind,
@@ -192,24 +239,36 @@ fn patch(state: &mut KubernetesState, place: &Place, name: &str, request: &Reque
         force: parameter(request, "force").is_some_and(|force| force == "true"),
         sent: body(request)?,
     };
-    let (object, created) = state.apply(apply)?;
+    let (object, created) = state.apply(&apply)?;
     Ok(Answer::new(if created { 201 } else { 200 }).json(&object))
 }
 
-fn delete(state: &mut KubernetesState, place: &Place, name: &str, request: &Request) -> Result<Answer, Refusal> {
+fn delete(
+    state: &mut KubernetesState,
+    place: &Place,
+    name: &str,
+    request: &Request,
+) -> Result<Answer, Refusal> {
     let found = state.find(place.kind, &place.namespace, name);
     let found = found.ok_or_else(|| Refusal::not_found(place.kind.resource(), name))?;
     if !request.body.is_empty() {
         let wanted = &body(request)?["preconditions"];
-        for (key, held) in [("uid", &found["metadata"]["uid"]), ("resourceVersion", &found["metadata"]["resourceVersion"])] {
+        for (key, held) in [
+            ("uid", &found["metadata"]["uid"]),
+            ("resourceVersion", &found["metadata"]["resourceVersion"]),
+        ] {
             if !wanted[key].is_null() && wanted[key] != *held {
-                return Err(Refusal::new(409, format!(
-                    "Operation cannot be fulfilled on {} \"{name}\": the {key} in the precondition does not match",
-                    place.kind.resource()
-                )));
+                return Err(Refusal::new(
+                    409,
+                    format!(
+                        "Operation cannot be fulfilled on {} \"{name}\": the {key} in the precondition does not match",
+                        place.kind.resource()
+                    ),
+                ));
             }
         }
     }
     state.delete_secret(&place.namespace, name);
-    Ok(Answer::new(200).json(&json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})))
+    Ok(Answer::new(200)
+        .json(&json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})))
 }

@@ -10,10 +10,12 @@ mod api;
 mod apply;
 mod state;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use state::{KubernetesState, Kind};
+pub use state::{Kind, KubernetesState};
 
 use self::api::Service;
 use super::{ServeError, ServerHandle, Weather, serve};

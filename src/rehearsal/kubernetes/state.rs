@@ -8,7 +8,11 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::apply::leaves;
 use super::status::Refusal;
+
+/// The field manager of what is put behind the back of the API.
+const SOMEBODY: &str = "kubectl-create";
 
 /// The kinds that are modelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,7 +28,9 @@ pub enum Kind {
 impl Kind {
     /// The kind of a resource, as paths name it.
     pub(super) fn of(resource: &str) -> Option<Self> {
-        [Self::Namespace, Self::Secret, Self::ServiceAccount].into_iter().find(|kind| kind.resource() == resource)
+        [Self::Namespace, Self::Secret, Self::ServiceAccount]
+            .into_iter()
+            .find(|kind| kind.resource() == resource)
     }
 
     pub(super) fn resource(self) -> &'static str {
@@ -56,6 +62,9 @@ pub(super) struct Object {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct KubernetesState {
     version: u64,
+    /// The oldest version of which a list can still be continued.
+    #[serde(default)]
+    oldest_list: u64,
     #[serde(with = "entries")]
     pub(super) objects: BTreeMap<(Kind, String, String), Object>,
 }
@@ -101,20 +110,47 @@ impl KubernetesState {
 
     /// Makes or replaces a Secret behind the back of the API. The data is given decoded.
     pub fn put_secret(&mut self, namespace: &str, name: &str, kind: &str, data: &[(&str, &str)]) {
-        let data: BTreeMap<&str, String> = data.iter().map(|(key, value)| (*key, STANDARD.encode(value))).collect();
+        let data: BTreeMap<&str, String> = data
+            .iter()
+            .map(|(key, value)| (*key, STANDARD.encode(value)))
+            .collect();
         let content = json!({"metadata": {"name": name, "namespace": namespace}, "type": kind, "data": data});
-        self.insert((Kind::Secret, namespace.to_owned(), name.to_owned()), content);
+        let key = (Kind::Secret, namespace.to_owned(), name.to_owned());
+        let paths = leaves(&content).into_keys().collect();
+        self.insert(key.clone(), content);
+        if let Some(object) = self.objects.get_mut(&key) {
+            object.owners.insert(SOMEBODY.to_owned(), paths);
+        }
+    }
+
+    /// Makes an end of the continue tokens of lists that are being read, as compaction does after five minutes.
+    pub fn expire_lists(&mut self) {
+        self.oldest_list = self.version + 1;
+        self.version += 1;
     }
 
     /// Deletes a Secret, when it is there.
     pub fn delete_secret(&mut self, namespace: &str, name: &str) {
-        self.objects.remove(&(Kind::Secret, namespace.to_owned(), name.to_owned()));
+        self.version += 1;
+        self.objects
+            .remove(&(Kind::Secret, namespace.to_owned(), name.to_owned()));
+    }
+
+    /// Deletes a service account, when it is there.
+    pub fn delete_service_account(&mut self, namespace: &str, name: &str) {
+        self.version += 1;
+        self.objects
+            .remove(&(Kind::ServiceAccount, namespace.to_owned(), name.to_owned()));
     }
 
     /// A Secret's type.
     #[must_use]
     pub fn secret_type(&self, namespace: &str, name: &str) -> Option<String> {
-        Some(self.find(Kind::Secret, namespace, name)?["type"].as_str()?.to_owned())
+        Some(
+            self.find(Kind::Secret, namespace, name)?["type"]
+                .as_str()?
+                .to_owned(),
+        )
     }
 
     /// The decoded value of a Secret's key.
@@ -127,13 +163,20 @@ impl KubernetesState {
     /// An annotation or label of an object, `annotations` or `labels` naming which.
     #[must_use]
     pub fn metadata(&self, kind: Kind, namespace: &str, name: &str, part: &str, key: &str) -> Option<String> {
-        Some(self.find(kind, namespace, name)?["metadata"][part][key].as_str()?.to_owned())
+        Some(
+            self.find(kind, namespace, name)?["metadata"][part][key]
+                .as_str()?
+                .to_owned(),
+        )
     }
 
     /// Changes an object behind the back of the API.
     pub fn edit(&mut self, kind: Kind, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let version = self.next_version();
-        if let Some(object) = self.objects.get_mut(&(kind, namespace.to_owned(), name.to_owned())) {
+        if let Some(object) = self
+            .objects
+            .get_mut(&(kind, namespace.to_owned(), name.to_owned()))
+        {
             change(&mut object.content);
             object.content["metadata"]["resourceVersion"] = Value::from(version);
         }
@@ -151,7 +194,12 @@ impl KubernetesState {
     }
 
     pub(super) fn find(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Value> {
-        Some(&self.objects.get(&(kind, namespace.to_owned(), name.to_owned()))?.content)
+        Some(
+            &self
+                .objects
+                .get(&(kind, namespace.to_owned(), name.to_owned()))?
+                .content,
+        )
     }
 
     pub(super) fn require_namespace(&self, name: &str) -> Result<(), Refusal> {
@@ -161,9 +209,22 @@ impl KubernetesState {
         }
     }
 
+    /// Whether a namespace is being deleted.
+    pub(super) fn is_terminating(&self, name: &str) -> bool {
+        self.find(Kind::Namespace, "", name)
+            .is_some_and(|namespace| namespace["status"]["phase"] == "Terminating")
+    }
+
     pub(super) fn next_version(&mut self) -> String {
         self.version += 1;
         self.version.to_string()
+    }
+
+    /// Whether a list that was begun at a version can't be continued any more.
+    pub(super) fn is_expired(&self, version: &str) -> bool {
+        version
+            .parse()
+            .is_ok_and(|version: u64| version < self.oldest_list)
     }
 
     /// The version of the whole, as lists carry it.
@@ -183,7 +244,13 @@ impl KubernetesState {
         metadata["uid"] = Value::from(format!("00000000-0000-4000-8000-{:012x}", self.version));
         metadata["resourceVersion"] = Value::from(version);
         metadata["creationTimestamp"] = Value::from(Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string());
-        self.objects.insert(key, Object { content: content.clone(), owners: BTreeMap::new() });
+        self.objects.insert(
+            key,
+            Object {
+                content: content.clone(),
+                owners: BTreeMap::new(),
+            },
+        );
         content
     }
 }

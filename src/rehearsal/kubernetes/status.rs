@@ -10,6 +10,8 @@ pub(super) struct Refusal {
     pub(super) code: u16,
     pub(super) reason: &'static str,
     pub(super) message: String,
+    /// The reason that the details give, when they give one.
+    pub(super) cause: Option<&'static str>,
 }
 
 impl Refusal {
@@ -29,11 +31,27 @@ impl Refusal {
             503 => "ServiceUnavailable",
             _ => "",
         };
-        Self { code, reason, message: message.into() }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            cause: None,
+        }
     }
 
     pub(super) fn not_found(resource: &str, name: &str) -> Self {
         Self::new(404, format!("{resource} \"{name}\" not found"))
+    }
+
+    /// A namespace that is being deleted takes nothing new.
+    pub(super) fn terminating(resource: &str, name: &str, namespace: &str) -> Self {
+        let message = format!(
+            "{resource} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        Self {
+            cause: Some("NamespaceTerminating"),
+            ..Self::new(403, message)
+        }
     }
 
     /// What this stand-in has not.
@@ -42,6 +60,7 @@ impl Refusal {
     }
 
     pub(super) fn answer(&self) -> Answer {
+        let causes: Vec<_> = self.cause.iter().map(|cause| json!({"reason": cause})).collect();
         Answer::new(self.code).json(&json!({
             "kind": "Status",
             "apiVersion": "v1",
@@ -49,6 +68,7 @@ impl Refusal {
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
+            "details": {"causes": causes},
             "code": self.code,
         }))
     }

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_yaml::Spanned;
 
-use super::check_team::provision_parameters;
-use super::desire::{Configure, PlatformInputs, Setting};
+use super::check_provision::provision_parameters;
+use super::desire::{Configure, PlatformInputs, Setting, TEAM, filled};
 use super::wire::{
     ConfigureParameters, JobFile, ProvisionParameters, RepairFile, Retry, Scope, Step, Triggers,
 };
@@ -19,7 +19,7 @@ use crate::run::calendar::Schedule;
 use crate::run::retry::RetryPolicy;
 use crate::run::template::Template;
 use crate::run::yaml;
-use crate::values::names::{GroupName, NameError};
+use crate::values::names::{GroupName, NameError, TeamId};
 
 pub(super) const CONFIGURE: &str = "configure-harbor";
 const PROVISION: &str = "provision-team";
@@ -50,13 +50,27 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
     for (file, _) in files {
         if !EMBEDDED.iter().any(|(name, _)| name == file) {
             let names = EMBEDDED.map(|(name, _)| name).join(", ");
-            found.push(fault(file, "nothing carries out a job of this name".to_owned(), format!("the jobs are {names}")));
+            found.push(fault(
+                file,
+                "nothing carries out a job of this name".to_owned(),
+                format!("the jobs are {names}"),
+            ));
         }
     }
     let text = |name: &str| {
         let file = format!("{name}.yaml");
-        let given = files.iter().find(|(given, _)| *given == file).map(|(_, text)| text.as_str());
-        given.or_else(|| EMBEDDED.iter().find(|(embedded, _)| *embedded == file).map(|(_, text)| *text)).unwrap_or_default()
+        let given = files
+            .iter()
+            .find(|(given, _)| *given == file)
+            .map(|(_, text)| text.as_str());
+        given
+            .or_else(|| {
+                EMBEDDED
+                    .iter()
+                    .find(|(embedded, _)| *embedded == file)
+                    .map(|(_, text)| *text)
+            })
+            .unwrap_or_default()
     };
     let configure = read::<JobFile<ConfigureParameters>>(CONFIGURE, text(CONFIGURE), &mut found);
     let provision = read::<JobFile<ProvisionParameters>>(PROVISION, text(PROVISION), &mut found);
@@ -69,20 +83,28 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
             (configure_parameters(job.parameters, faults), rules, summary)
         })
     });
-    let shared = configure.as_ref().map(|(configure, ..)| configure.shared_groups.clone());
+    let shared = configure
+        .as_ref()
+        .map(|(configure, ..)| configure.shared_groups.clone());
     let provision = provision.map(|job| {
         with_faults(PROVISION, &mut found, |faults| {
             let summary = summary(&job, PROVISION, now, faults);
             let rules = rules(&job, Scope::Team, faults);
-            (provision_parameters(job.parameters, shared.as_deref(), faults), rules, summary)
+            (
+                provision_parameters(job.parameters, shared.as_deref(), faults),
+                rules,
+                summary,
+            )
         })
     });
     let repair = repair.map(|job| with_faults(REPAIR, &mut found, |faults| repair_job(&job, now, faults)));
 
     match (configure, provision, repair) {
-        (Some((configure, Some(platform_rules), first)), Some((provision, Some(team_rules), second)), Some(Some(third)))
-            if found.is_empty() =>
-        {
+        (
+            Some((configure, Some(platform_rules), first)),
+            Some((provision, Some(team_rules), second)),
+            Some(Some(third)),
+        ) if found.is_empty() => {
             let (repair, third) = third;
             Ok(JobDeclarations {
                 configure,
@@ -98,12 +120,21 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
 }
 
 fn fault(file: &str, message: String, hint: String) -> JobFault {
-    JobFault { file: file.to_owned(), line: 1, column: 1, message, hint }
+    JobFault {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        message,
+        hint,
+    }
 }
 
 fn with_faults<T>(job: &str, found: &mut Vec<JobFault>, check: impl FnOnce(&mut Faults<'_>) -> T) -> T {
     let file = format!("{job}.yaml");
-    let mut faults = Faults { file: &file, found: Vec::new() };
+    let mut faults = Faults {
+        file: &file,
+        found: Vec::new(),
+    };
     let checked = check(&mut faults);
     found.append(&mut faults.found);
     checked
@@ -122,7 +153,11 @@ fn read<T: DeserializeOwned>(job: &str, text: &str, found: &mut Vec<JobFault>) -
 
 fn check_name(name: &Spanned<String>, wanted: &str, faults: &mut Faults<'_>) {
     if name.value != wanted {
-        faults.at(name, format!("the job is called {:?}", name.value), format!("in this file it is {wanted}"));
+        faults.at(
+            name,
+            format!("the job is called {:?}", name.value),
+            format!("in this file it is {wanted}"),
+        );
     }
 }
 
@@ -133,20 +168,34 @@ fn summary<P>(job: &JobFile<P>, name: &str, now: DateTime<Utc>, faults: &mut Fau
         description: job.description.clone(),
         on_commit: job.triggers.commit,
         schedule: schedule(&job.triggers, now, faults),
-        does: job.steps.iter().map(|step| step.operation.value.to_string()).collect(),
+        does: job
+            .steps
+            .iter()
+            .map(|step| step.operation.value.to_string())
+            .collect(),
     }
 }
 
 fn schedule(triggers: &Triggers, now: DateTime<Utc>, faults: &mut Faults<'_>) -> Option<Schedule> {
     let text = triggers.schedule.as_ref()?;
-    Schedule::parse(&text.value, now).map_err(|error| faults.at(text, error.message, error.hint)).ok()
+    Schedule::parse(&text.value, now)
+        .map_err(|error| faults.at(text, error.message, error.hint))
+        .ok()
 }
 
-fn repair_job(job: &RepairFile, now: DateTime<Utc>, faults: &mut Faults<'_>) -> Option<(Schedule, JobSummary)> {
+fn repair_job(
+    job: &RepairFile,
+    now: DateTime<Utc>,
+    faults: &mut Faults<'_>,
+) -> Option<(Schedule, JobSummary)> {
     check_name(&job.name, REPAIR, faults);
     let schedule = schedule(&job.triggers, now, faults);
     if job.triggers.schedule.is_none() {
-        faults.at(&job.name, "the job has no schedule", "give triggers: {schedule: \"*/30 * * * *\"}");
+        faults.at(
+            &job.name,
+            "the job has no schedule",
+            "give triggers: {schedule: \"*/30 * * * *\"}",
+        );
     }
     for repaired in &job.repairs {
         if ![CONFIGURE, PROVISION].contains(&repaired.value.as_str()) {
@@ -154,7 +203,11 @@ fn repair_job(job: &RepairFile, now: DateTime<Utc>, faults: &mut Faults<'_>) -> 
             faults.at(repaired, message, format!("{CONFIGURE} and {PROVISION} are"));
         }
     }
-    let does = job.repairs.iter().map(|repaired| repaired.value.clone()).collect();
+    let does = job
+        .repairs
+        .iter()
+        .map(|repaired| repaired.value.clone())
+        .collect();
     let schedule = schedule?;
     let summary = JobSummary {
         name: job.name.value.clone(),
@@ -168,7 +221,11 @@ fn repair_job(job: &RepairFile, now: DateTime<Utc>, faults: &mut Faults<'_>) -> 
 
 fn rules<P>(job: &JobFile<P>, scope: Scope, faults: &mut Faults<'_>) -> Option<Rules> {
     if job.scope.value != scope {
-        faults.at(&job.scope, "this job has another scope", format!("write {}", if scope == Scope::Team { "team" } else { "platform" }));
+        faults.at(
+            &job.scope,
+            "this job has another scope",
+            format!("write {}", if scope == Scope::Team { "team" } else { "platform" }),
+        );
     }
     let retry = retry(&job.retry, faults);
     let timeout = duration(&job.timeout, faults);
@@ -176,9 +233,18 @@ fn rules<P>(job: &JobFile<P>, scope: Scope, faults: &mut Faults<'_>) -> Option<R
     let steps = job
         .steps
         .iter()
-        .map(|step| (step.operation.value, step.needs.iter().map(|need| need.value).collect()))
+        .map(|step| {
+            (
+                step.operation.value,
+                step.needs.iter().map(|need| need.value).collect(),
+            )
+        })
         .collect();
-    Some(Rules { steps, retry: retry?, timeout: timeout? })
+    Some(Rules {
+        steps,
+        retry: retry?,
+        timeout: timeout?,
+    })
 }
 
 /// Each operation once, of the job's scope, and needing only what comes before it: so nothing needs itself.
@@ -187,18 +253,30 @@ fn steps(steps: &[Step], scope: Scope, faults: &mut Faults<'_>) {
     for step in steps {
         let operation = step.operation.value;
         if PLATFORM_OPERATIONS.contains(&operation) != (scope == Scope::Platform) {
-            faults.at(&step.operation, format!("{operation} is not for this job's scope"), "");
+            faults.at(
+                &step.operation,
+                format!("{operation} is not for this job's scope"),
+                "",
+            );
         }
         for need in &step.needs {
             if need.value == operation {
                 faults.at(need, format!("{operation} needs itself"), "take it out of needs");
             } else if !before.contains(&need.value) {
                 let hint = "a step needs only steps that come before it in the same file";
-                faults.at(need, format!("{operation} needs {}, which does not come before it", need.value), hint);
+                faults.at(
+                    need,
+                    format!("{operation} needs {}, which does not come before it", need.value),
+                    hint,
+                );
             }
         }
         if !before.insert(operation) {
-            faults.at(&step.operation, format!("{operation} comes twice"), "keep one of the two");
+            faults.at(
+                &step.operation,
+                format!("{operation} comes twice"),
+                "keep one of the two",
+            );
         }
     }
 }
@@ -206,7 +284,11 @@ fn steps(steps: &[Step], scope: Scope, faults: &mut Faults<'_>) {
 fn retry(retry: &Retry, faults: &mut Faults<'_>) -> Option<RetryPolicy> {
     let (first, max) = (duration(&retry.first, faults), duration(&retry.max, faults));
     if !(1.0..=100.0).contains(&retry.factor.value) {
-        faults.at(&retry.factor, format!("the factor is {}", retry.factor.value), "from 1 to 100");
+        faults.at(
+            &retry.factor,
+            format!("the factor is {}", retry.factor.value),
+            "from 1 to 100",
+        );
     }
     if retry.attempts.value == 0 {
         faults.at(&retry.attempts, "there are no attempts", "at least 1");
@@ -215,14 +297,23 @@ fn retry(retry: &Retry, faults: &mut Faults<'_>) -> Option<RetryPolicy> {
     if max < first {
         faults.at(&retry.max, "max is shorter than first", "give at least as long");
     }
-    Some(RetryPolicy { first, factor: retry.factor.value, max, attempts: retry.attempts.value })
+    Some(RetryPolicy {
+        first,
+        factor: retry.factor.value,
+        max,
+        attempts: retry.attempts.value,
+    })
 }
 
 fn duration(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Duration> {
     match humantime::parse_duration(&text.value) {
         Ok(duration) if !duration.is_zero() => Some(duration),
         _ => {
-            faults.at(text, format!("{:?} is no duration", text.value), "write it like 30s, 5m or 1h30m");
+            faults.at(
+                text,
+                format!("{:?} is no duration", text.value),
+                "write it like 30s, 5m or 1h30m",
+            );
             None
         }
     }
@@ -232,17 +323,27 @@ fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>
     let mut configuration = std::collections::BTreeMap::new();
     for (key, value) in parameters.configuration {
         if key == "robot_name_prefix" {
-            faults.at(&value, "the robot name prefix is no setting like others", "give parameters.robot_name_prefix");
+            let hint = "give parameters.robot_name_prefix";
+            faults.at(&value, "the robot name prefix is no setting like others", hint);
         }
         if !(value.value.is_string() || value.value.is_boolean() || value.value.is_number()) {
-            faults.at(&value, format!("{key} has no value that Harbor takes"), "text, a number, true or false");
+            let message = format!("{key} has no value that Harbor takes");
+            faults.at(&value, message, "text, a number, true or false");
         }
         if key == "oidc_client_secret" || key.ends_with("password") {
-            faults.at(&value, format!("{key} is a secret"), "secrets come from files: see oidc-client-secret-file");
+            faults.at(
+                &value,
+                format!("{key} is a secret"),
+                "secrets come from files: see oidc-client-secret-file",
+            );
         }
         let setting = match value.value.as_str() {
-            Some(text) => template(&Spanned::new(text.to_owned(), value.referenced, value.defined), &PlatformInputs::NAMES, faults)
-                .map(Setting::Filled),
+            Some(text) => template(
+                &Spanned::new(text.to_owned(), value.referenced, value.defined),
+                &PlatformInputs::NAMES,
+                faults,
+            )
+            .map(Setting::Filled),
             None => Some(Setting::Fixed(value.value)),
         };
         configuration.extend(setting.map(|setting| (key, setting)));
@@ -252,18 +353,46 @@ fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>
         .iter()
         .filter_map(|group| named(GroupName::new(group.value.clone()), group, faults))
         .collect();
-    Configure { configuration, robot_prefix: parameters.robot_name_prefix, shared_groups }
+    Configure {
+        configuration,
+        robot_prefix: parameters.robot_name_prefix,
+        shared_groups,
+    }
 }
 
-pub(super) fn template(text: &Spanned<String>, known: &[&str], faults: &mut Faults<'_>) -> Option<Template> {
+fn template(text: &Spanned<String>, known: &[&str], faults: &mut Faults<'_>) -> Option<Template> {
     Template::parse(&text.value, known)
         .map_err(|error| {
-            let known = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ");
+            let known = known
+                .iter()
+                .map(|name| format!("{{{name}}}"))
+                .collect::<Vec<_>>()
+                .join(", ");
             faults.at(text, error.to_string(), format!("there is {known}"));
         })
         .ok()
 }
 
-pub(super) fn named<N, T>(name: Result<N, NameError>, place: &Spanned<T>, faults: &mut Faults<'_>) -> Option<N> {
+/// A template that makes a good name of the shortest and of the longest team id, and so of all between.
+pub(super) fn team_template<N: std::str::FromStr<Err = NameError>>(
+    text: &Spanned<String>,
+    faults: &mut Faults<'_>,
+) -> Option<Template> {
+    let template = template(text, &[TEAM], faults)?;
+    for id in ["a".to_owned(), "x".repeat(58)] {
+        let Ok(team) = TeamId::new(id) else { continue };
+        if let Err(error) = filled(&template, &team).parse::<N>() {
+            faults.at(text, format!("for team {team} the {error}"), "");
+            return None;
+        }
+    }
+    Some(template)
+}
+
+pub(super) fn named<N, T>(
+    name: Result<N, NameError>,
+    place: &Spanned<T>,
+    faults: &mut Faults<'_>,
+) -> Option<N> {
     name.map_err(|error| faults.at(place, error.to_string(), "")).ok()
 }

@@ -49,10 +49,19 @@ mod tests {
     #[test]
     fn names_that_a_longer_team_id_makes_the_same_collide() {
         let pair = |one: &str, other: &str| Some((one.to_owned(), other.to_owned()));
-        assert_eq!(collide("team-{team}-pull", "team-{team}-ci-pull"), pair("x-ci", "x"));
-        assert_eq!(collide("team-{team}-ci-pull", "team-{team}-pull"), pair("x", "x-ci"));
+        assert_eq!(
+            collide("team-{team}-pull", "team-{team}-ci-pull"),
+            pair("x-ci", "x")
+        );
+        assert_eq!(
+            collide("team-{team}-ci-pull", "team-{team}-pull"),
+            pair("x", "x-ci")
+        );
         assert_eq!(collide("team-{team}", "team-ci-{team}"), pair("ci-x", "x"));
-        assert_eq!(collide("team-{team}-ci", "team-web-{team}"), pair("web-x", "x-ci"));
+        assert_eq!(
+            collide("team-{team}-ci", "team-web-{team}"),
+            pair("web-x", "x-ci")
+        );
     }
 
     #[test]

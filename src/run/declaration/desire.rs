@@ -62,7 +62,13 @@ pub struct PlatformInputs {
 
 impl PlatformInputs {
     /// The placeholders of `configure-harbor`.
-    pub(super) const NAMES: [&str; 5] = ["issuer", "client_id", "user_claim", "auto_onboard", "verify_certificate"];
+    pub(super) const NAMES: [&str; 5] = [
+        "issuer",
+        "client_id",
+        "user_claim",
+        "auto_onboard",
+        "verify_certificate",
+    ];
 
     fn value(&self, name: &str) -> Option<Value> {
         Some(match name {
@@ -96,10 +102,12 @@ impl JobDeclarations {
         own_quota: Option<StorageQuota>,
     ) -> Result<DesiredTeam, NameError> {
         let job = &self.provision;
-        let members = job
-            .members
-            .iter()
-            .map(|(group, role)| Ok(DesiredMember { group: GroupName::new(filled(group, team))?, role: *role }));
+        let members = job.members.iter().map(|(group, role)| {
+            Ok(DesiredMember {
+                group: GroupName::new(filled(group, team))?,
+                role: *role,
+            })
+        });
         let credentials = job.robots.iter().map(|robot| {
             Ok(DesiredCredential {
                 robot: DesiredRobot {
@@ -131,7 +139,8 @@ impl JobDeclarations {
     pub fn configure(&self, inputs: &PlatformInputs) -> DesiredPlatform {
         let job = &self.configure;
         let without_issuer = inputs.issuer.is_none();
-        let concerns_oidc = |key: &str| key == "auth_mode" || key == "primary_auth_mode" || key.starts_with("oidc_");
+        let concerns_oidc =
+            |key: &str| key == "auth_mode" || key == "primary_auth_mode" || key.starts_with("oidc_");
         let configuration = job
             .configuration
             .iter()
@@ -159,7 +168,9 @@ impl Setting {
                     .placeholders()
                     .map(|name| Some((name, text(&inputs.value(name)?))))
                     .collect::<Option<_>>()?;
-                Some(Value::from(template.fill(|name| texts.get(name).map_or("", String::as_str))))
+                Some(Value::from(
+                    template.fill(|name| texts.get(name).map_or("", String::as_str)),
+                ))
             }
         }
     }

@@ -4,7 +4,7 @@
 //! since nothing would carry it out.
 
 mod check;
-mod check_team;
+mod check_provision;
 mod collision;
 mod desire;
 mod wire;
@@ -22,9 +22,18 @@ pub use desire::PlatformInputs;
 
 /// The embedded job files, by name.
 pub const EMBEDDED: [(&str, &str); 3] = [
-    ("configure-harbor.yaml", include_str!("../../../jobs/configure-harbor.yaml")),
-    ("provision-team.yaml", include_str!("../../../jobs/provision-team.yaml")),
-    ("repair-drift.yaml", include_str!("../../../jobs/repair-drift.yaml")),
+    (
+        "configure-harbor.yaml",
+        include_str!("../../../jobs/configure-harbor.yaml"),
+    ),
+    (
+        "provision-team.yaml",
+        include_str!("../../../jobs/provision-team.yaml"),
+    ),
+    (
+        "repair-drift.yaml",
+        include_str!("../../../jobs/repair-drift.yaml"),
+    ),
 ];
 
 /// Something in a job file that is not as it should be.
@@ -45,7 +54,11 @@ pub struct JobFault {
 impl fmt::Display for JobFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, " ({})", self.hint) }
+        if self.hint.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.hint)
+        }
     }
 }
 
@@ -55,7 +68,11 @@ impl fmt::Display for JobFault {
 pub struct JobFaults(pub Vec<JobFault>);
 
 fn lines(faults: &[JobFault]) -> String {
-    faults.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n")
+    faults
+        .iter()
+        .map(|fault| format!("  {fault}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What is declared of one job, for showing.
@@ -110,7 +127,12 @@ impl JobDeclarations {
 
     /// When the next look for drift is due.
     #[must_use]
-    pub fn next_repair(&self, last: Option<DateTime<Utc>>, now: DateTime<Utc>, random: f64) -> Option<DateTime<Utc>> {
+    pub fn next_repair(
+        &self,
+        last: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        random: f64,
+    ) -> Option<DateTime<Utc>> {
         self.repair.next(last, now, JITTER, random)
     }
 

@@ -9,7 +9,12 @@ fn now() -> DateTime<Utc> {
 }
 
 fn embedded(name: &str) -> String {
-    EMBEDDED.iter().find(|(file, _)| *file == name).unwrap().1.to_owned()
+    EMBEDDED
+        .iter()
+        .find(|(file, _)| *file == name)
+        .unwrap()
+        .1
+        .to_owned()
 }
 
 fn team(id: &str) -> TeamId {
@@ -19,19 +24,35 @@ fn team(id: &str) -> TeamId {
 #[test]
 fn the_embedded_jobs_give_a_team_what_otomi_gives_it() {
     let jobs = JobDeclarations::load(&[], now()).unwrap();
-    let desired = jobs.provision(&team("demo"), &"harbor.example.com".parse().unwrap(), None).unwrap();
+    let desired = jobs
+        .provision(&team("demo"), &"harbor.example.com".parse().unwrap(), None)
+        .unwrap();
     assert_eq!(desired.project.name.as_str(), "team-demo");
     assert_eq!(desired.project.metadata["public"], "false");
     assert_eq!(desired.project.storage_quota, None);
-    let members: Vec<_> = desired.members.iter().map(|m| (m.group.as_str(), m.role.id())).collect();
+    let members: Vec<_> = desired
+        .members
+        .iter()
+        .map(|m| (m.group.as_str(), m.role.id()))
+        .collect();
     assert_eq!(members, [("team-demo", 2), ("all-teams-admin", 1)]);
     let mut robots = String::new();
     for credential in &desired.credentials {
         let access: Vec<_> = credential.robot.access.iter().map(ToString::to_string).collect();
         let secret = &credential.secrets[0];
-        assert_eq!((credential.secrets.len(), credential.robot.lifetime), (1, RobotLifetime::Never));
+        assert_eq!(
+            (credential.secrets.len(), credential.robot.lifetime),
+            (1, RobotLifetime::Never)
+        );
         let (name, key) = (&credential.robot.name, secret.form.key());
-        writeln!(robots, "{name} {} {} {} {key}", access.join("+"), secret.name, secret.form.secret_type()).unwrap();
+        writeln!(
+            robots,
+            "{name} {} {} {} {key}",
+            access.join("+"),
+            secret.name,
+            secret.form.secret_type()
+        )
+        .unwrap();
     }
     let expected = "\
 team-demo-pull repository:pull harbor-pullsecret kubernetes.io/dockerconfigjson .dockerconfigjson
@@ -40,17 +61,29 @@ team-demo-builds repository:pull+repository:push harbor-pushsecret-builds Opaque
 ";
     assert_eq!(robots, expected);
     assert_eq!(desired.service_accounts.len(), 1);
-    assert_eq!(desired.service_accounts[0].pull_secrets, ["harbor-pullsecret".parse().unwrap()]);
+    assert_eq!(
+        desired.service_accounts[0].pull_secrets,
+        ["harbor-pullsecret".parse().unwrap()]
+    );
 }
 
 #[test]
 fn a_teams_own_quota_goes_before_the_jobs() {
-    let text = embedded("provision-team.yaml").replace("    # storage_quota: 100Gi ", "    storage_quota: 100Gi #");
+    let text =
+        embedded("provision-team.yaml").replace("    # storage_quota: 100Gi ", "    storage_quota: 100Gi #");
     let jobs = JobDeclarations::load(&[("provision-team.yaml".to_owned(), text)], now()).unwrap();
     let host = "harbor.example.com".parse().unwrap();
-    let quota = |own| jobs.provision(&team("demo"), &host, own).unwrap().project.storage_quota;
+    let quota = |own| {
+        jobs.provision(&team("demo"), &host, own)
+            .unwrap()
+            .project
+            .storage_quota
+    };
     assert_eq!(quota(None), Some(StorageQuota::Bytes(100 << 30)));
-    assert_eq!(quota(Some(StorageQuota::Unlimited)), Some(StorageQuota::Unlimited));
+    assert_eq!(
+        quota(Some(StorageQuota::Unlimited)),
+        Some(StorageQuota::Unlimited)
+    );
 }
 
 #[test]
@@ -74,8 +107,14 @@ fn harbor_is_configured_as_otomi_configures_it() {
     assert_eq!(serde_json::to_value(&desired.configuration).unwrap(), expected);
     assert_eq!(desired.robot_prefix.as_deref(), Some("otomi-"));
     assert_eq!(desired.shared_groups, ["all-teams-admin".parse().unwrap()]);
-    let without = jobs.configure(&PlatformInputs { issuer: None, ..inputs });
-    assert_eq!(without.configuration.keys().collect::<Vec<_>>(), ["project_creation_restriction", "self_registration"]);
+    let without = jobs.configure(&PlatformInputs {
+        issuer: None,
+        ..inputs
+    });
+    assert_eq!(
+        without.configuration.keys().collect::<Vec<_>>(),
+        ["project_creation_restriction", "self_registration"]
+    );
 }
 
 #[test]
@@ -85,7 +124,9 @@ fn a_fourth_robot_needs_no_rust() {
         "    - name: scan-{team}\n      access: [\"scan:create\"]\n      expires: 90d\n      secrets:\n        - {name: scan-login, form: opaque, key: auth.json}\n\n  service_accounts:",
     );
     let jobs = JobDeclarations::load(&[("provision-team.yaml".to_owned(), text)], now()).unwrap();
-    let desired = jobs.provision(&team("demo"), &"h".parse().unwrap(), None).unwrap();
+    let desired = jobs
+        .provision(&team("demo"), &"h".parse().unwrap(), None)
+        .unwrap();
     let fourth = &desired.credentials[3];
     assert_eq!(fourth.robot.name.as_str(), "scan-demo");
     assert_eq!(fourth.robot.lifetime, RobotLifetime::Days(90));
@@ -96,10 +137,13 @@ fn a_fourth_robot_needs_no_rust() {
 fn faults_of(file: &str, from: &str, to: &str) -> Vec<JobFault> {
     let text = embedded(file);
     assert!(text.contains(from), "{file} has no {from:?}");
-    JobDeclarations::load(&[(file.to_owned(), text.replacen(from, to, 1))], now()).unwrap_err().0
+    JobDeclarations::load(&[(file.to_owned(), text.replacen(from, to, 1))], now())
+        .unwrap_err()
+        .0
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of faults")]
 fn every_fault_is_told_with_its_place() {
     let provision = "provision-team.yaml";
     for (file, from, to, word) in [
@@ -110,42 +154,169 @@ fn every_fault_is_told_with_its_place() {
         (provision, "factor: 2", "factor: 0.5", "factor"),
         (provision, "max: 5m", "max: 1ms", "shorter than first"),
         (provision, "scope: team", "scope: platform", "another scope"),
-        (provision, "operation: ensure-quota", "operation: ensure-quotas", "unknown variant"),
-        (provision, "operation: ensure-quota", "operation: ensure-configuration", "not for this job"),
-        (provision, "operation: ensure-quota", "operation: ensure-project", "comes twice"),
-        (provision, "needs: [ensure-project]", "needs: [ensure-members]", "does not come before"),
-        (provision, "needs: [ensure-project]", "needs: [ensure-quota]", "needs itself"),
-        (provision, "group: team-{team}", "group: team-{tema}", "unknown placeholder"),
-        (provision, "group: all-teams-admin", "group: team-{team}", "comes twice"),
+        (
+            provision,
+            "operation: ensure-quota",
+            "operation: ensure-quotas",
+            "unknown variant",
+        ),
+        (
+            provision,
+            "operation: ensure-quota",
+            "operation: ensure-configuration",
+            "not for this job",
+        ),
+        (
+            provision,
+            "operation: ensure-quota",
+            "operation: ensure-project",
+            "comes twice",
+        ),
+        (
+            provision,
+            "needs: [ensure-project]",
+            "needs: [ensure-members]",
+            "does not come before",
+        ),
+        (
+            provision,
+            "needs: [ensure-project]",
+            "needs: [ensure-quota]",
+            "needs itself",
+        ),
+        (
+            provision,
+            "group: team-{team}",
+            "group: team-{tema}",
+            "unknown placeholder",
+        ),
+        (
+            provision,
+            "group: all-teams-admin",
+            "group: team-{team}",
+            "comes twice",
+        ),
         (provision, "role: developer", "role: owner", "unknown variant"),
         (provision, "name: team-{team}-pull", "name: pull", "same robot"),
-        (provision, "name: team-{team}-pull", "name: Team-{team}-pull", "robot name"),
-        (provision, "name: team-{team}-pull", &format!("name: {}-{{team}}", "x".repeat(200)), "robot name"),
-        (provision, "name: team-{team}-pull", "name: team-{team}-{team}", "more than once"),
-        (provision, "name: team-{team}-builds", "name: team-{team}-ci-pull", "teams x-ci and x would share"),
-        (provision, "group: all-teams-admin", "group: other-admin", "shares the group"),
-        (provision, "access: [\"repository:pull\"]", "access: [pull]", "resource:action"),
-        (provision, "access: [\"repository:pull\"]", "access: []", "may do nothing"),
+        (
+            provision,
+            "name: team-{team}-pull",
+            "name: Team-{team}-pull",
+            "robot name",
+        ),
+        (
+            provision,
+            "name: team-{team}-pull",
+            &format!("name: {}-{{team}}", "x".repeat(200)),
+            "robot name",
+        ),
+        (
+            provision,
+            "name: team-{team}-pull",
+            "name: team-{team}-{team}",
+            "more than once",
+        ),
+        (
+            provision,
+            "name: team-{team}-builds",
+            "name: team-{team}-ci-pull",
+            "teams x-ci and x would share",
+        ),
+        (
+            provision,
+            "group: all-teams-admin",
+            "group: other-admin",
+            "shares the group",
+        ),
+        (
+            provision,
+            "access: [\"repository:pull\"]",
+            "access: [pull]",
+            "resource:action",
+        ),
+        (
+            provision,
+            "access: [\"repository:pull\"]",
+            "access: []",
+            "may do nothing",
+        ),
         (provision, "expires: never", "expires: 0d", "no lifetime"),
-        (provision, "name: harbor-pushsecret\n", "name: harbor-pullsecret\n", "comes twice"),
-        (provision, "name: harbor-pushsecret\n", "name: Push\n", "Secret name"),
+        (
+            provision,
+            "name: harbor-pushsecret\n",
+            "name: harbor-pullsecret\n",
+            "comes twice",
+        ),
+        (
+            provision,
+            "name: harbor-pushsecret\n",
+            "name: Push\n",
+            "Secret name",
+        ),
         (provision, "key: config.json", "key: a/b", "no key"),
-        (provision, "pull_secrets: [harbor-pullsecret]", "pull_secrets: [other]", "no robot publishes"),
-        (provision, "pull_secrets: [harbor-pullsecret]", "pull_secrets: [harbor-pushsecret-builds]", "can't pull"),
-        ("configure-harbor.yaml", "\"{issuer}\"", "\"{isuer}\"", "unknown placeholder"),
-        ("configure-harbor.yaml", "oidc_name: otomi", "oidc_client_secret: x", "is a secret"),
-        ("configure-harbor.yaml", "oidc_name: otomi", "robot_name_prefix: x", "no setting like others"),
-        ("configure-harbor.yaml", "oidc_name: otomi", "oidc_name:", "no value that Harbor takes"),
-        ("configure-harbor.yaml", "oidc_name: otomi", "oidc_name: [a]", "no value that Harbor takes"),
+        (
+            provision,
+            "pull_secrets: [harbor-pullsecret]",
+            "pull_secrets: [other]",
+            "no robot publishes",
+        ),
+        (
+            provision,
+            "pull_secrets: [harbor-pullsecret]",
+            "pull_secrets: [harbor-pushsecret-builds]",
+            "can't pull",
+        ),
+        (
+            "configure-harbor.yaml",
+            "\"{issuer}\"",
+            "\"{isuer}\"",
+            "unknown placeholder",
+        ),
+        (
+            "configure-harbor.yaml",
+            "oidc_name: otomi",
+            "robot_name_prefix: x",
+            "no setting like others",
+        ),
+        (
+            "configure-harbor.yaml",
+            "oidc_name: otomi",
+            "oidc_name:",
+            "no value that Harbor takes",
+        ),
+        (
+            "configure-harbor.yaml",
+            "oidc_name: otomi",
+            "oidc_name: [a]",
+            "no value that Harbor takes",
+        ),
+        (
+            "configure-harbor.yaml",
+            "oidc_name: otomi",
+            "oidc_client_secret: x",
+            "is a secret",
+        ),
         ("repair-drift.yaml", "*/30 * * * *", "0 0 31 2 *", "never comes"),
-        ("repair-drift.yaml", "[configure-harbor, provision-team]", "[provision-teams]", "no job"),
+        (
+            "repair-drift.yaml",
+            "[configure-harbor, provision-team]",
+            "[provision-teams]",
+            "no job",
+        ),
     ] {
         let faults = faults_of(file, from, to);
         let found = faults.iter().find(|fault| fault.to_string().contains(word));
         let fault = found.unwrap_or_else(|| panic!("{to:?}: no fault with {word:?} in {faults:?}"));
         assert_eq!(fault.file, file);
-        let wanted = embedded(file).lines().position(|line| from.lines().next().is_some_and(|from| line.contains(from))).unwrap() + 1;
-        assert!(fault.line.abs_diff(wanted as u64) <= 6, "{to:?}: {fault} is far from line {wanted}");
+        let wanted = embedded(file)
+            .lines()
+            .position(|line| from.lines().next().is_some_and(|from| line.contains(from)))
+            .unwrap()
+            + 1;
+        assert!(
+            fault.line.abs_diff(wanted as u64) <= 6,
+            "{to:?}: {fault} is far from line {wanted}"
+        );
     }
 }
 
@@ -170,5 +341,8 @@ fn the_schema_in_the_tree_is_current() {
         std::fs::write(&path, schema()).unwrap();
     }
     let held = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(held == schema(), "jobs/job.schema.json is not current: run the tests once with UPDATE_SCHEMA=1");
+    assert!(
+        held == schema(),
+        "jobs/job.schema.json is not current: run the tests once with UPDATE_SCHEMA=1"
+    );
 }
