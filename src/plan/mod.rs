@@ -5,6 +5,7 @@ pub mod desired;
 pub mod docker_config;
 pub mod observed;
 mod platform;
+mod robot;
 pub mod show;
 pub mod step;
 mod team;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use super::failure::{Failure, reports, waits};
 use super::journal::JournalError;
-use super::lane::{Attempt, Facts, Failure, Lane, Target, reports, waits};
+use super::lane::{Attempt, Facts, Lane, Target};
 use super::perform::Context;
 use super::target::{self, ErrorClass, TargetError};
 use crate::plan;
