@@ -108,33 +108,53 @@ impl Schedule {
     }
 }
 
-/// The cron library counts weekdays from Sunday = 1 and refuses 0, crontabs from Sunday = 0 (or 7). Names
-/// mean the same to both.
+const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+
+/// The weekdays of a field, each by its name: names mean the same to everyone. The cron library counts from
+/// Sunday = 1 and refuses 0 and ranges that end on a Sunday, crontabs count from Sunday = 0 (or 7).
 fn named_weekdays(field: &str) -> Result<String, ScheduleError> {
-    const NAMES: [&str; 8] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
-    let mut named = String::new();
-    let mut rest = field;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, from) = rest.split_at(start);
-        let length = from.find(|c: char| !c.is_ascii_digit()).unwrap_or(from.len());
-        let (digits, after) = from.split_at(length);
-        named.push_str(before);
-        if before.ends_with('/') {
-            named.push_str(digits);
-        } else {
-            let name = digits.parse::<usize>().ok().and_then(|number| NAMES.get(number));
-            let Some(name) = name else {
-                return Err(ScheduleError {
-                    message: format!("{digits} is no weekday"),
-                    hint: "write Mon to Sun, or 0 to 7 with Sunday as 0 or 7",
-                });
-            };
-            named.push_str(name);
-        }
-        rest = after;
+    if matches!(field, "*" | "?") {
+        return Ok("*".to_owned());
     }
-    named.push_str(rest);
-    Ok(named)
+    let mut wanted = [false; 7];
+    for part in field.split(',') {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, step.parse().ok().filter(|step| (1..=7).contains(step))),
+            None => (part, Some(1)),
+        };
+        let step: usize = step.ok_or_else(|| no_weekday(part))?;
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (0, 6),
+            Some((from, to)) => (weekday(from)?, weekday(to)?),
+            // As in a crontab, a step from a single day runs to the end of the week.
+            None if part.contains('/') => (weekday(range)?, 6),
+            None => (weekday(range)?, weekday(range)?),
+        };
+        // A range over the end of the week, as Fri-Sun or 5-7, goes on into the next.
+        let to = if to < from { to + 7 } else { to };
+        for day in (from..=to).step_by(step) {
+            wanted[day % 7] = true;
+        }
+    }
+    let names = WEEKDAYS
+        .iter()
+        .zip(wanted)
+        .filter_map(|(name, wanted)| wanted.then_some(*name));
+    Ok(names.collect::<Vec<_>>().join(","))
+}
+
+/// The number of a weekday, with Sunday as 0 or 7.
+fn weekday(text: &str) -> Result<usize, ScheduleError> {
+    let named = WEEKDAYS.iter().position(|name| name.eq_ignore_ascii_case(text));
+    let number = text.parse().ok().filter(|number| *number <= 7);
+    named.or(number).ok_or_else(|| no_weekday(text))
+}
+
+fn no_weekday(text: &str) -> ScheduleError {
+    ScheduleError {
+        message: format!("{text:?} is no weekday"),
+        hint: "write Mon to Sun, or 0 to 7 with Sunday as 0 or 7",
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +190,28 @@ mod tests {
         );
         assert_eq!(next("0 0 1 * *", now), "2026-12-01T00:00:00+00:00");
         assert_eq!(next("@hourly", now), "2026-11-24T11:00:00+00:00");
+    }
+
+    #[test]
+    fn every_spelling_of_weekdays_is_understood() {
+        for (field, days) in [
+            ("*", "*"),
+            ("5-7", "SUN,FRI,SAT"),
+            ("Fri-Sun", "SUN,FRI,SAT"),
+            ("0-6", "SUN,MON,TUE,WED,THU,FRI,SAT"),
+            ("1-7", "SUN,MON,TUE,WED,THU,FRI,SAT"),
+            ("sat-mon", "SUN,MON,SAT"),
+            ("1-5/2", "MON,WED,FRI"),
+            ("*/2", "SUN,TUE,THU,SAT"),
+            ("3/2", "WED,FRI"),
+            ("7,mon", "SUN,MON"),
+        ] {
+            assert_eq!(named_weekdays(field).as_deref(), Ok(days), "{field}");
+            assert!(Schedule::parse(&format!("0 4 * * {field}"), at("2026-11-24T10:00:00Z")).is_ok());
+        }
+        for field in ["8", "", "1,", "mon-", "1/0", "*/x", "-", "monday", "1-5-6"] {
+            assert!(named_weekdays(field).is_err(), "{field:?}");
+        }
     }
 
     #[test]

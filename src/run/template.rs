@@ -104,6 +104,18 @@ impl Template {
             _ => None,
         }
     }
+
+    /// What stands before and after the placeholder, when there is exactly one.
+    #[must_use]
+    pub(super) fn around(&self) -> Option<(&str, &str)> {
+        match self.parts.as_slice() {
+            [Part::Placeholder(_)] => Some(("", "")),
+            [Part::Text(before), Part::Placeholder(_)] => Some((before, "")),
+            [Part::Placeholder(_), Part::Text(after)] => Some(("", after)),
+            [Part::Text(before), Part::Placeholder(_), Part::Text(after)] => Some((before, after)),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -156,5 +168,21 @@ mod tests {
         assert_eq!(whole("{team}").as_deref(), Some("team"));
         assert_eq!(whole("{team}-"), None);
         assert_eq!(whole("team"), None);
+    }
+
+    #[test]
+    fn what_surrounds_a_placeholder_is_told_when_there_is_one() {
+        let around = |text| {
+            let template = Template::parse(text, &["team"]).unwrap();
+            template
+                .around()
+                .map(|(before, after)| (before.to_owned(), after.to_owned()))
+        };
+        assert_eq!(
+            around("team-{team}-pull"),
+            Some(("team-".to_owned(), "-pull".to_owned()))
+        );
+        assert_eq!(around("team"), None);
+        assert_eq!(around("{team}{team}"), None);
     }
 }

@@ -40,12 +40,13 @@ pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, Misread> {
     })
 }
 
-/// The library's defaults read `yes` as a boolean and `012` as a number.
+/// The library's defaults read `yes` as a boolean and `012` as a number, and drop a tag such as `!Foo`.
 fn options() -> Options {
     let mut options = Options::default();
     options.strict_booleans = true;
     options.leading_zero_numbers_as_strings = true;
     options.underscored_numbers_as_strings = true;
+    options.reject_unsupported_tags = true;
     options.with_snippet = false;
     options
 }
@@ -74,6 +75,7 @@ mod tests {
             ("name: a\nnam: b\n", 2, "unknown field"),
             ("name: a\nname: b\n", 2, "duplicate"),
             ("name:\n  - a\n", 2, ""),
+            ("name: !Foo a\n", 1, "tag"),
         ] {
             let misread = from_text::<Small>(text).unwrap_err();
             assert_eq!(misread.line, line, "{text:?}: {misread}");

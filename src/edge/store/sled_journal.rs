@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::codec::{self, CodecError};
+use super::seal::{SEAL, Seal};
+use super::witness::Witness;
 use super::writer::Writer;
 use crate::run::journal::{DaemonRecord, Journal, JournalError};
 use crate::run::record::{LaneId, LaneRecord};
@@ -88,17 +91,28 @@ impl SledJournal {
         let lock = lock(state)?;
         let folder = state.join("journal");
         remove_unfinished_snapshots(&folder).map_err(failed("clean up", &folder))?;
+        let witness_path = state.join("journal.written");
+        let witness = Witness::open(&witness_path).map_err(failed("open", &witness_path))?;
+        if !folder.exists() {
+            // Somebody took the journal away on purpose: nothing was lost.
+            witness.tell(0).map_err(failed("write", &witness_path))?;
+        }
+        let told = witness.told().map_err(failed("read", &witness_path))?;
         let mut moved_aside = None;
-        let database = match open_sound(&folder) {
-            Ok(database) => database,
+        let (database, seal) = match open_guarded(&folder, told) {
+            Ok(sound) => sound,
             Err(Unsound::Damaged) => {
                 let aside = free_name(state);
                 std::fs::rename(&folder, &aside).map_err(failed("move aside", &folder))?;
+                witness.tell(0).map_err(failed("write", &witness_path))?;
                 moved_aside = Some(aside);
-                open(&folder).map_err(|source| OpenError::Store {
-                    path: folder.clone(),
-                    source,
-                })?
+                (
+                    open_sled(&folder).map_err(|source| OpenError::Store {
+                        path: folder.clone(),
+                        source,
+                    })?,
+                    Seal::default(),
+                )
             }
             Err(Unsound::Newer(source)) => {
                 return Err(OpenError::Newer {
@@ -108,8 +122,12 @@ impl SledJournal {
             }
             Err(Unsound::Store(source)) => return Err(OpenError::Store { path: folder, source }),
         };
-        let writer =
-            Writer::start(database.clone(), &folder).map_err(failed("start the thread of", &folder))?;
+        // sled syncs what is in its files, not that the files are there.
+        for made in [&folder, state] {
+            sync_folder(made).map_err(failed("sync the folder", made))?;
+        }
+        let writer = Writer::start(database.clone(), &folder, witness, seal)
+            .map_err(failed("start the thread of", &folder))?;
         Ok(Opened {
             journal: Self {
                 writer,
@@ -120,6 +138,13 @@ impl SledJournal {
         })
     }
 }
+
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// How long to wait for somebody who only reads, as `harborage status` does.
+const READING: Duration = Duration::from_secs(1);
 
 /// Our own lock, taken before anything is touched: sled takes its own only while it opens.
 fn lock(state: &Path) -> Result<File, OpenError> {
@@ -134,16 +159,26 @@ fn lock(state: &Path) -> Result<File, OpenError> {
             path: path.clone(),
             source,
         })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Taken {
-            path: state.to_owned(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Folder {
-            act: "lock",
-            path,
-            source,
-        }),
+    let patience = Instant::now() + READING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(OpenError::Taken {
+                    path: state.to_owned(),
+                });
+            }
+            Err(std::fs::TryLockError::Error(source)) => {
+                return Err(OpenError::Folder {
+                    act: "lock",
+                    path,
+                    source,
+                });
+            }
+        }
     }
 }
 
@@ -170,27 +205,63 @@ enum Unsound {
     Store(sled::Error),
 }
 
-fn open(folder: &Path) -> Result<sled::Db, sled::Error> {
-    sled::Config::new()
-        .path(folder)
-        .cache_capacity(CACHE)
-        .mode(sled::Mode::LowSpace)
-        .open()
+/// How long to wait for a store that this process has just closed.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// sled's threads may hold the file for a moment after its last handle is gone. Nobody else can have it,
+/// since we hold our own lock.
+pub(super) fn open_sled(folder: &Path) -> Result<sled::Db, sled::Error> {
+    let patience = Instant::now() + CLOSING;
+    loop {
+        match sled::Config::new()
+            .path(folder)
+            .cache_capacity(CACHE)
+            .mode(sled::Mode::LowSpace)
+            .open()
+        {
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock") && Instant::now() < patience =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
 }
 
-/// Opens sled and reads every record once: damage shows itself only when it is read.
-fn open_sound(folder: &Path) -> Result<sled::Db, Unsound> {
+/// sled 0.34 panics over some damage instead of answering (seen: "tried to serialize Uninitialized").
+fn open_guarded(folder: &Path, told: u64) -> Result<(sled::Db, Seal), Unsound> {
+    std::panic::catch_unwind(|| open_sound(folder, told)).unwrap_or(Err(Unsound::Damaged))
+}
+
+/// Opens sled, reads every record once, since damage shows itself only when it is read, and compares the
+/// whole with its seal and with the number of batches that were `told` to be durable.
+fn open_sound(folder: &Path, told: u64) -> Result<(sled::Db, Seal), Unsound> {
     let unsound = |error| match error {
         sled::Error::Corruption { .. } => Unsound::Damaged,
         error => Unsound::Store(error),
     };
-    let database = open(folder).map_err(unsound)?;
-    match read_all(&database) {
-        Ok(_) => Ok(database),
-        Err(ReadError::Store(error)) => Err(unsound(error)),
-        Err(ReadError::Codec(error @ CodecError::Newer(_))) => Err(Unsound::Newer(error)),
-        Err(ReadError::Codec(CodecError::Damaged)) => Err(Unsound::Damaged),
+    let unreadable = |error| match error {
+        ReadError::Store(error) => unsound(error),
+        ReadError::Codec(error @ CodecError::Newer(_)) => Unsound::Newer(error),
+        ReadError::Codec(CodecError::Damaged) => Unsound::Damaged,
+    };
+    let database = open_sled(folder).map_err(unsound)?;
+    read_all(&database).map_err(unreadable)?;
+    let seal = seal(&database).map_err(unreadable)?;
+    let sound = seal.batch >= told && seal == Seal::of(&database, seal.batch).map_err(unsound)?;
+    if sound {
+        Ok((database, seal))
+    } else {
+        Err(Unsound::Damaged)
     }
+}
+
+fn seal(database: &sled::Db) -> Result<Seal, ReadError> {
+    Ok(match database.get(SEAL)? {
+        Some(bytes) => codec::decode(&bytes)?,
+        None => Seal::default(),
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use crate::run::journal::{DaemonRecord, Journal as _};
 use crate::run::record::{LaneId, LaneRecord, RunState};
 use crate::values::Revision;
 
-fn record(team: &str, commit: &str) -> LaneRecord {
+pub(super) fn record(team: &str, commit: &str) -> LaneRecord {
     let nothing = DesiredPlatform {
         configuration: [].into(),
         robot_prefix: None,
@@ -134,35 +134,112 @@ fn a_second_process_is_told_who_has_the_journal() {
 }
 
 #[tokio::test]
-async fn a_damaged_journal_is_moved_aside_and_begun_anew() {
+async fn a_damaged_journal_is_moved_aside_and_begun_anew_wherever_the_damage_is() {
     let state = tempfile::tempdir().unwrap();
     {
         let journal = open(state.path());
-        for number in 0..200 {
+        for number in 0..60 {
             journal
                 .put_lane(&record(&format!("t{number}"), "c1"))
                 .await
                 .unwrap();
         }
     }
-    let log = state.path().join("journal/db");
-    let mut bytes = std::fs::read(&log).unwrap();
-    let start = bytes.len() / 8;
-    bytes[start..start + 4096]
-        .iter_mut()
-        .for_each(|byte| *byte ^= 0xff);
-    std::fs::write(&log, bytes).unwrap();
+    let sound = std::fs::read(state.path().join("journal/db")).unwrap();
+    // The log's last pages may be padding, in which nothing can be damaged.
+    let end = sound.iter().rposition(|byte| *byte != 0).unwrap();
+    for eighth in 0..8 {
+        let left = tempfile::tempdir().unwrap();
+        copy(state.path(), left.path());
+        let mut bytes = sound.clone();
+        let start = end * eighth / 8;
+        bytes
+            .iter_mut()
+            .skip(start)
+            .take(256)
+            .for_each(|byte| *byte ^= 0xff);
+        std::fs::write(left.path().join("journal/db"), bytes).unwrap();
 
-    let opened = SledJournal::open(state.path()).unwrap();
-    let loaded = opened.journal.load().await.unwrap();
-    if let Some(aside) = opened.moved_aside {
+        let opened = SledJournal::open(left.path()).unwrap();
+        let aside = opened
+            .moved_aside
+            .unwrap_or_else(|| panic!("damage at {start} was not noticed"));
         assert!(aside.ends_with("journal.corrupt-1") && aside.join("db").exists());
-        assert_eq!(loaded, (DaemonRecord::default(), Vec::new()));
-    } else {
-        // sled may cut its log at the damage: what is left is sound, since each record is checked.
-        assert!(loaded.1.len() < 200);
+        assert_eq!(
+            opened.journal.load().await.unwrap(),
+            (DaemonRecord::default(), Vec::new())
+        );
+        opened.journal.put_lane(&record("new", "c2")).await.unwrap();
+        drop(opened.journal);
+        assert_eq!(
+            open(left.path()).load().await.unwrap().1,
+            vec![record("new", "c2")]
+        );
     }
-    opened.journal.put_lane(&record("new", "c2")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_is_damaged() {
+    let state = tempfile::tempdir().unwrap();
+    {
+        let journal = open(state.path());
+        journal.put_lane(&record("a", "c1")).await.unwrap();
+        journal.put_lane(&record("a", "c2")).await.unwrap();
+    }
+    std::fs::write(state.path().join("journal/db"), b"").unwrap();
+    assert!(SledJournal::open(state.path()).unwrap().moved_aside.is_some());
+}
+
+#[tokio::test]
+async fn a_journal_that_somebody_took_away_is_begun_anew_without_alarm() {
+    let state = tempfile::tempdir().unwrap();
+    open(state.path()).put_lane(&record("a", "c1")).await.unwrap();
+    std::fs::remove_dir_all(state.path().join("journal")).unwrap();
+    assert_eq!(open(state.path()).load().await.unwrap().1, Vec::new());
+}
+
+#[tokio::test]
+async fn writes_that_are_handed_over_together_keep_their_order() {
+    let state = tempfile::tempdir().unwrap();
+    {
+        let journal = open(state.path());
+        let records: Vec<_> = (0..100)
+            .map(|number| record("a", &format!("c{number}")))
+            .collect();
+        let puts = records.iter().map(|record| journal.put_lane(record));
+        futures::future::try_join_all(puts).await.unwrap();
+    }
+    assert_eq!(
+        open(state.path()).load().await.unwrap().1,
+        vec![record("a", "c99")]
+    );
+}
+
+#[tokio::test]
+async fn after_a_write_that_failed_nothing_is_written_until_it_is_opened_anew() {
+    let state = tempfile::tempdir().unwrap();
+    let journal = open(state.path());
+    journal.put_lane(&record("a", "c1")).await.unwrap();
+    let (log, hidden) = (
+        state.path().join("journal/db"),
+        state.path().join("journal/hidden"),
+    );
+    std::fs::rename(&log, &hidden).unwrap();
+    journal.put_lane(&record("a", "c2")).await.unwrap_err();
+    std::fs::rename(&hidden, &log).unwrap();
+    let error = journal.put_lane(&record("a", "c3")).await.unwrap_err();
+    assert!(
+        std::error::Error::source(&error)
+            .unwrap()
+            .to_string()
+            .contains("start again")
+    );
+    drop(journal);
+    let kept = open(state.path()).load().await.unwrap().1;
+    assert!(
+        kept == [record("a", "c1")] || kept == [record("a", "c2")],
+        "{kept:?}"
+    );
 }
 
 #[tokio::test]
@@ -170,7 +247,7 @@ async fn a_record_that_is_not_what_was_written_is_damage() {
     let state = tempfile::tempdir().unwrap();
     open(state.path()).put_lane(&record("a", "c1")).await.unwrap();
     {
-        let database = sled::open(state.path().join("journal")).unwrap();
+        let database = sled_journal::open_sled(&state.path().join("journal")).unwrap();
         let mut bytes = database.get("lane/team/a").unwrap().unwrap().to_vec();
         *bytes.last_mut().unwrap() ^= 1;
         database.insert("lane/team/a", bytes).unwrap();
@@ -185,7 +262,7 @@ async fn a_journal_of_a_newer_version_is_left_alone() {
     let state = tempfile::tempdir().unwrap();
     open(state.path()).put_lane(&record("a", "c1")).await.unwrap();
     {
-        let database = sled::open(state.path().join("journal")).unwrap();
+        let database = sled_journal::open_sled(&state.path().join("journal")).unwrap();
         let mut bytes = database.get("lane/team/a").unwrap().unwrap().to_vec();
         bytes[0] = 9;
         database.insert("lane/team/a", bytes).unwrap();
@@ -206,4 +283,54 @@ fn a_state_folder_that_is_a_file_is_a_clear_error() {
         error.to_string().starts_with("failed to make the folder"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn no_damage_makes_a_record_old_or_the_process_panic() {
+    let state = tempfile::tempdir().unwrap();
+    {
+        let journal = open(state.path());
+        for round in 0..20 {
+            let why = "Harbor is away. ".repeat(100);
+            let state = RunState::Parked { why };
+            let records: Vec<_> = (0..200)
+                .map(|n| LaneRecord {
+                    state: state.clone(),
+                    ..record(&format!("t{n}"), &format!("c{round}"))
+                })
+                .collect();
+            futures::future::try_join_all(records.iter().map(|record| journal.put_lane(record)))
+                .await
+                .unwrap();
+        }
+    }
+    let sound = std::fs::read(state.path().join("journal/db")).unwrap();
+    let mut moved = 0;
+    for part in 0..16 {
+        let left = tempfile::tempdir().unwrap();
+        copy(state.path(), left.path());
+        let mut bytes = sound.clone();
+        let length = if part % 2 == 0 { 1 } else { 4096 };
+        bytes
+            .iter_mut()
+            .skip(sound.len() * part / 16)
+            .take(length)
+            .for_each(|byte| *byte ^= 0xff);
+        std::fs::write(left.path().join("journal/db"), bytes).unwrap();
+
+        let opened = SledJournal::open(left.path()).unwrap();
+        let lanes = opened.journal.load().await.unwrap().1;
+        if opened.moved_aside.is_some() {
+            moved += 1;
+            assert!(lanes.is_empty());
+        } else {
+            // The damage was in what sled had not yet cleaned up.
+            assert_eq!(lanes.len(), 200);
+            assert!(
+                lanes.iter().all(|lane| lane.revision == Revision::commit("c19")),
+                "damage in part {part}"
+            );
+        }
+    }
+    assert!(moved > 0);
 }

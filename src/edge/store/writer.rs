@@ -3,12 +3,17 @@
 //! sled's own `flush` ends in `sync_file_range`, which flushes neither the disk's cache nor the file's
 //! metadata, so the file is synced after it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
+
+use super::codec;
+use super::seal::{SEAL, Seal};
+use super::witness::Witness;
 
 /// A change, and who waits for it to be durable.
 struct Change {
@@ -32,8 +37,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `folder` is the one that sled writes in.
-    pub(super) fn start(database: sled::Db, folder: &Path) -> std::io::Result<Self> {
+    /// Starts the thread. `folder` is the one that sled writes in, `seal` what it holds.
+    pub(super) fn start(
+        database: sled::Db,
+        folder: &Path,
+        witness: Witness,
+        mut seal: Seal,
+    ) -> std::io::Result<Self> {
         let (changes, inbox) = mpsc::channel::<Change>();
         let folder = folder.to_owned();
         let thread = std::thread::Builder::new()
@@ -45,7 +55,11 @@ impl Writer {
                     batch.extend(inbox.try_iter());
                     let result = match &broken {
                         Some(error) => Err(error.clone()),
-                        None => write(&database, &folder, &batch),
+                        None => write(&database, &folder, &batch, &mut seal).and_then(|()| {
+                            witness
+                                .tell(seal.batch)
+                                .map_err(|error| WriteError(error.to_string()))
+                        }),
                     };
                     broken = result.as_ref().err().cloned();
                     for change in batch {
@@ -81,15 +95,28 @@ impl Drop for Writer {
     }
 }
 
-fn write(database: &sled::Db, folder: &Path, batch: &[Change]) -> Result<(), WriteError> {
+fn write(database: &sled::Db, folder: &Path, batch: &[Change], seal: &mut Seal) -> Result<(), WriteError> {
+    let failed = |error: &dyn std::error::Error| WriteError(error.to_string());
+    // Of several changes of a key, the last one counts.
+    let latest: BTreeMap<&[u8], Option<&[u8]>> = batch
+        .iter()
+        .map(|change| (change.key.as_slice(), change.value.as_deref()))
+        .collect();
     let mut changes = sled::Batch::default();
-    for change in batch {
-        match &change.value {
-            Some(value) => changes.insert(change.key.as_slice(), value.as_slice()),
-            None => changes.remove(change.key.as_slice()),
+    for (key, value) in latest {
+        if let Some(former) = database.get(key).map_err(|error| failed(&error))? {
+            seal.toggle(key, &former);
+        }
+        match value {
+            Some(value) => {
+                seal.toggle(key, value);
+                changes.insert(key, value);
+            }
+            None => changes.remove(key),
         }
     }
-    let failed = |error: &dyn std::error::Error| WriteError(error.to_string());
+    seal.batch += 1;
+    changes.insert(SEAL, codec::encode(seal).map_err(|error| failed(&error))?);
     database.apply_batch(changes).map_err(|error| failed(&error))?;
     database.flush().map_err(|error| failed(&error))?;
     sync(folder).map_err(|error| failed(&error))

@@ -21,7 +21,7 @@ use crate::run::template::Template;
 use crate::run::yaml;
 use crate::values::names::{GroupName, NameError, TeamId};
 
-const CONFIGURE: &str = "configure-harbor";
+pub(super) const CONFIGURE: &str = "configure-harbor";
 const PROVISION: &str = "provision-team";
 const REPAIR: &str = "repair-drift";
 const PLATFORM_OPERATIONS: [Operation; 2] = [Operation::EnsureConfiguration, Operation::EnsureSharedGroups];
@@ -83,11 +83,18 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
             (configure_parameters(job.parameters, faults), rules, summary)
         })
     });
+    let shared = configure
+        .as_ref()
+        .map(|(configure, ..)| configure.shared_groups.clone());
     let provision = provision.map(|job| {
         with_faults(PROVISION, &mut found, |faults| {
             let summary = summary(&job, PROVISION, now, faults);
             let rules = rules(&job, Scope::Team, faults);
-            (provision_parameters(job.parameters, faults), rules, summary)
+            (
+                provision_parameters(job.parameters, shared.as_deref(), faults),
+                rules,
+                summary,
+            )
         })
     });
     let repair = repair.map(|job| with_faults(REPAIR, &mut found, |faults| repair_job(&job, now, faults)));
@@ -315,6 +322,14 @@ fn duration(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Duration>
 fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>) -> Configure {
     let mut configuration = std::collections::BTreeMap::new();
     for (key, value) in parameters.configuration {
+        if key == "robot_name_prefix" {
+            let hint = "give parameters.robot_name_prefix";
+            faults.at(&value, "the robot name prefix is no setting like others", hint);
+        }
+        if !(value.value.is_string() || value.value.is_boolean() || value.value.is_number()) {
+            let message = format!("{key} has no value that Harbor takes");
+            faults.at(&value, message, "text, a number, true or false");
+        }
         if key == "oidc_client_secret" || key.ends_with("password") {
             faults.at(
                 &value,

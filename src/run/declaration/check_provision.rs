@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_yaml::Spanned;
 
-use super::check::{Faults, named, team_template};
-use super::desire::{Provision, Robot, TEAM};
+use super::check::{CONFIGURE, Faults, named, team_template};
+use super::collision::collision;
+use super::desire::{Provision, Robot, filled};
 use super::wire::{self, Form, ProvisionParameters};
 use crate::plan::desired::{
     Access, DesiredSecret, DesiredServiceAccount, ProjectRole, RobotLifetime, SecretForm, StorageQuota,
@@ -13,8 +14,13 @@ use crate::plan::desired::{
 use crate::run::template::Template;
 use crate::values::names::{GroupName, RobotName, SecretName};
 
-/// Checks the parameters of `provision-team`.
-pub(super) fn provision_parameters(parameters: ProvisionParameters, faults: &mut Faults<'_>) -> Provision {
+/// Checks the parameters of `provision-team`. `shared` are the groups that `configure-harbor` makes, where
+/// its file could be read.
+pub(super) fn provision_parameters(
+    parameters: ProvisionParameters,
+    shared: Option<&[GroupName]>,
+    faults: &mut Faults<'_>,
+) -> Provision {
     let (robots, published) = robots(&parameters.robots, faults);
     let storage_quota = parameters.project.storage_quota.as_ref().and_then(|quota| {
         let wrong = |hint| faults.at(quota, format!("{:?} is no quota", quota.value), hint);
@@ -23,7 +29,7 @@ pub(super) fn provision_parameters(parameters: ProvisionParameters, faults: &mut
     Provision {
         metadata: parameters.project.metadata,
         storage_quota,
-        members: members(&parameters.members, faults),
+        members: members(&parameters.members, shared, faults),
         service_accounts: service_accounts(&parameters.service_accounts, &published, faults),
         robots,
     }
@@ -35,20 +41,12 @@ fn robots(declared: &[wire::Robot], faults: &mut Faults<'_>) -> (Vec<Robot>, Vec
     let mut taken: BTreeSet<SecretName> = BTreeSet::new();
     let (mut robots, mut published) = (Vec::new(), Vec::new());
     for robot in declared {
+        let name = team_template::<RobotName>(&robot.name, faults);
         if !names.insert(&robot.name.value) {
             let message = format!("the robot {:?} comes twice", robot.name.value);
             faults.at(&robot.name, message, "keep one of the two");
-        }
-        let name = team_template::<RobotName>(&robot.name, faults);
-        if name
-            .as_ref()
-            .is_some_and(|name| !name.placeholders().any(|name| name == TEAM))
-        {
-            faults.at(
-                &robot.name,
-                "every team would have the same robot",
-                "put {team} into its name",
-            );
+        } else if let Some(name) = &name {
+            of_one_team(name, &robot.name, &robots, faults);
         }
         let secrets = secrets(robot, &mut taken, faults);
         published.extend(secrets.iter().cloned());
@@ -63,6 +61,31 @@ fn robots(declared: &[wire::Robot], faults: &mut Faults<'_>) -> (Vec<Robot>, Vec
         }
     }
     (robots, published)
+}
+
+/// Robots are of system level: no two teams may come to the same name.
+fn of_one_team(name: &Template, place: &Spanned<String>, others: &[Robot], faults: &mut Faults<'_>) {
+    match name.placeholders().count() {
+        0 => faults.at(
+            place,
+            "every team would have the same robot",
+            "put {team} into its name",
+        ),
+        1 => {
+            let collision = others.iter().find_map(|other| collision(&other.name, name));
+            if let Some((one, other)) = collision {
+                let robot = filled(name, &other);
+                let message = format!("the teams {one} and {other} would share the robot {robot}");
+                let hint = "join the words with '.' or '_', which no team id has: team-{team}.ci-pull";
+                faults.at(place, message, hint);
+            }
+        }
+        _ => faults.at(
+            place,
+            "the name has {team} more than once",
+            "put it into the name once",
+        ),
+    }
 }
 
 fn access(robot: &wire::Robot, faults: &mut Faults<'_>) -> BTreeSet<Access> {
@@ -103,7 +126,11 @@ fn secrets(
     secrets
 }
 
-fn members(declared: &[wire::Member], faults: &mut Faults<'_>) -> Vec<(Template, ProjectRole)> {
+fn members(
+    declared: &[wire::Member],
+    shared: Option<&[GroupName]>,
+    faults: &mut Faults<'_>,
+) -> Vec<(Template, ProjectRole)> {
     let mut groups = BTreeSet::new();
     let mut members = Vec::new();
     for member in declared {
@@ -111,7 +138,17 @@ fn members(declared: &[wire::Member], faults: &mut Faults<'_>) -> Vec<(Template,
             let message = format!("the group {:?} comes twice", member.group.value);
             faults.at(&member.group, message, "a group has one role");
         }
-        members.extend(team_template::<GroupName>(&member.group, faults).map(|group| (group, member.role)));
+        let Some(group) = team_template::<GroupName>(&member.group, faults) else {
+            continue;
+        };
+        let made = |shared: &[GroupName]| shared.iter().any(|made| made.as_str() == member.group.value);
+        if group.placeholders().next().is_none() && !shared.is_none_or(made) {
+            // Harbor answers 500 when several projects name a new group at the same time.
+            let message = format!("every team shares the group {:?}", member.group.value);
+            let hint = format!("put it into shared_groups of {CONFIGURE}.yaml: it is made once, beforehand");
+            faults.at(&member.group, message, hint);
+        }
+        members.push((group, member.role));
     }
     members
 }

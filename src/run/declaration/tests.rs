@@ -212,6 +212,24 @@ fn every_fault_is_told_with_its_place() {
         ),
         (
             provision,
+            "name: team-{team}-pull",
+            "name: team-{team}-{team}",
+            "more than once",
+        ),
+        (
+            provision,
+            "name: team-{team}-builds",
+            "name: team-{team}-ci-pull",
+            "teams x-ci and x would share",
+        ),
+        (
+            provision,
+            "group: all-teams-admin",
+            "group: other-admin",
+            "shares the group",
+        ),
+        (
+            provision,
             "access: [\"repository:pull\"]",
             "access: [pull]",
             "resource:action",
@@ -253,6 +271,24 @@ fn every_fault_is_told_with_its_place() {
             "\"{issuer}\"",
             "\"{isuer}\"",
             "unknown placeholder",
+        ),
+        (
+            "configure-harbor.yaml",
+            "oidc_name: otomi",
+            "robot_name_prefix: x",
+            "no setting like others",
+        ),
+        (
+            "configure-harbor.yaml",
+            "oidc_name: otomi",
+            "oidc_name:",
+            "no value that Harbor takes",
+        ),
+        (
+            "configure-harbor.yaml",
+            "oidc_name: otomi",
+            "oidc_name: [a]",
+            "no value that Harbor takes",
         ),
         (
             "configure-harbor.yaml",
