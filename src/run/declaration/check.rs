@@ -1,22 +1,15 @@
 //! Checks job files: every fault of every file, before anything runs.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_yaml::Spanned;
 
 use super::check_provision::provision_parameters;
+use super::check_rules::rules;
 use super::desire::{Configure, PlatformInputs, Setting, TEAM, filled};
-use super::wire::{
-    ConfigureParameters, JobFile, ProvisionParameters, RepairFile, Retry, Scope, Step, Triggers,
-};
+use super::wire::{ConfigureParameters, JobFile, ProvisionParameters, RepairFile, Scope, Triggers};
 use super::{EMBEDDED, JobDeclarations, JobFault, JobFaults, JobSummary};
-use crate::plan::step::Operation;
-use crate::run::Rules;
 use crate::run::calendar::Schedule;
-use crate::run::retry::RetryPolicy;
 use crate::run::template::Template;
 use crate::run::yaml;
 use crate::values::names::{GroupName, NameError, TeamId};
@@ -24,7 +17,6 @@ use crate::values::names::{GroupName, NameError, TeamId};
 pub(super) const CONFIGURE: &str = "configure-harbor";
 const PROVISION: &str = "provision-team";
 const REPAIR: &str = "repair-drift";
-const PLATFORM_OPERATIONS: [Operation; 2] = [Operation::EnsureConfiguration, Operation::EnsureSharedGroups];
 
 /// The faults of one file, as they are found.
 pub(super) struct Faults<'a> {
@@ -78,7 +70,7 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
 
     let configure = configure.map(|job| {
         with_faults(CONFIGURE, &mut found, |faults| {
-            let summary = summary(&job, CONFIGURE, now, faults);
+            let summary = summary(&job, CONFIGURE, faults);
             let rules = rules(&job, Scope::Platform, faults);
             (configure_parameters(job.parameters, faults), rules, summary)
         })
@@ -88,7 +80,7 @@ pub(super) fn load(files: &[(String, String)], now: DateTime<Utc>) -> Result<Job
         .map(|(configure, ..)| configure.shared_groups.clone());
     let provision = provision.map(|job| {
         with_faults(PROVISION, &mut found, |faults| {
-            let summary = summary(&job, PROVISION, now, faults);
+            let summary = summary(&job, PROVISION, faults);
             let rules = rules(&job, Scope::Team, faults);
             (
                 provision_parameters(job.parameters, shared.as_deref(), faults),
@@ -161,13 +153,25 @@ fn check_name(name: &Spanned<String>, wanted: &str, faults: &mut Faults<'_>) {
     }
 }
 
-fn summary<P>(job: &JobFile<P>, name: &str, now: DateTime<Utc>, faults: &mut Faults<'_>) -> JobSummary {
+fn summary<P>(job: &JobFile<P>, name: &str, faults: &mut Faults<'_>) -> JobSummary {
     check_name(&job.name, name, faults);
+    // What a file says must be what happens: nothing but a commit starts this job by itself.
+    if !job.triggers.commit {
+        faults.at(
+            &job.name,
+            "nothing would trigger the job",
+            "give triggers: {commit: true}",
+        );
+    }
+    if let Some(schedule) = &job.triggers.schedule {
+        let hint = format!("{REPAIR} carries its steps out on a schedule");
+        faults.at(schedule, "this job runs on commits alone", hint);
+    }
     JobSummary {
         name: job.name.value.clone(),
         description: job.description.clone(),
         on_commit: job.triggers.commit,
-        schedule: schedule(&job.triggers, now, faults),
+        schedule: None,
         does: job
             .steps
             .iter()
@@ -197,6 +201,20 @@ fn repair_job(
             "give triggers: {schedule: \"*/30 * * * *\"}",
         );
     }
+    if job.triggers.commit {
+        faults.at(
+            &job.name,
+            "this job runs on its schedule alone",
+            "take commit out of its triggers",
+        );
+    }
+    for whole in [CONFIGURE, PROVISION] {
+        if !job.repairs.iter().any(|repaired| repaired.value == whole) {
+            let hint = "a look for drift is a look at everything: name both jobs";
+            let place = job.repairs.first().unwrap_or(&job.name);
+            faults.at(place, format!("{whole} is not among what is repaired"), hint);
+        }
+    }
     for repaired in &job.repairs {
         if ![CONFIGURE, PROVISION].contains(&repaired.value.as_str()) {
             let message = format!("there is no job {:?} to repair", repaired.value);
@@ -217,106 +235,6 @@ fn repair_job(
         does,
     };
     Some((schedule, summary))
-}
-
-fn rules<P>(job: &JobFile<P>, scope: Scope, faults: &mut Faults<'_>) -> Option<Rules> {
-    if job.scope.value != scope {
-        faults.at(
-            &job.scope,
-            "this job has another scope",
-            format!("write {}", if scope == Scope::Team { "team" } else { "platform" }),
-        );
-    }
-    let retry = retry(&job.retry, faults);
-    let timeout = duration(&job.timeout, faults);
-    steps(&job.steps, scope, faults);
-    let steps = job
-        .steps
-        .iter()
-        .map(|step| {
-            (
-                step.operation.value,
-                step.needs.iter().map(|need| need.value).collect(),
-            )
-        })
-        .collect();
-    Some(Rules {
-        steps,
-        retry: retry?,
-        timeout: timeout?,
-    })
-}
-
-/// Each operation once, of the job's scope, and needing only what comes before it: so nothing needs itself.
-fn steps(steps: &[Step], scope: Scope, faults: &mut Faults<'_>) {
-    let mut before: BTreeSet<Operation> = BTreeSet::new();
-    for step in steps {
-        let operation = step.operation.value;
-        if PLATFORM_OPERATIONS.contains(&operation) != (scope == Scope::Platform) {
-            faults.at(
-                &step.operation,
-                format!("{operation} is not for this job's scope"),
-                "",
-            );
-        }
-        for need in &step.needs {
-            if need.value == operation {
-                faults.at(need, format!("{operation} needs itself"), "take it out of needs");
-            } else if !before.contains(&need.value) {
-                let hint = "a step needs only steps that come before it in the same file";
-                faults.at(
-                    need,
-                    format!("{operation} needs {}, which does not come before it", need.value),
-                    hint,
-                );
-            }
-        }
-        if !before.insert(operation) {
-            faults.at(
-                &step.operation,
-                format!("{operation} comes twice"),
-                "keep one of the two",
-            );
-        }
-    }
-}
-
-fn retry(retry: &Retry, faults: &mut Faults<'_>) -> Option<RetryPolicy> {
-    let (first, max) = (duration(&retry.first, faults), duration(&retry.max, faults));
-    if !(1.0..=100.0).contains(&retry.factor.value) {
-        faults.at(
-            &retry.factor,
-            format!("the factor is {}", retry.factor.value),
-            "from 1 to 100",
-        );
-    }
-    if retry.attempts.value == 0 {
-        faults.at(&retry.attempts, "there are no attempts", "at least 1");
-    }
-    let (first, max) = (first?, max?);
-    if max < first {
-        faults.at(&retry.max, "max is shorter than first", "give at least as long");
-    }
-    Some(RetryPolicy {
-        first,
-        factor: retry.factor.value,
-        max,
-        attempts: retry.attempts.value,
-    })
-}
-
-fn duration(text: &Spanned<String>, faults: &mut Faults<'_>) -> Option<Duration> {
-    match humantime::parse_duration(&text.value) {
-        Ok(duration) if !duration.is_zero() => Some(duration),
-        _ => {
-            faults.at(
-                text,
-                format!("{:?} is no duration", text.value),
-                "write it like 30s, 5m or 1h30m",
-            );
-            None
-        }
-    }
 }
 
 fn configure_parameters(parameters: ConfigureParameters, faults: &mut Faults<'_>) -> Configure {

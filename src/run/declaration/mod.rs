@@ -5,6 +5,7 @@
 
 mod check;
 mod check_provision;
+mod check_rules;
 mod collision;
 mod desire;
 mod wire;

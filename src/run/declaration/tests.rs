@@ -296,7 +296,25 @@ fn every_fault_is_told_with_its_place() {
             "oidc_client_secret: x",
             "is a secret",
         ),
+        (
+            provision,
+            "commit: true",
+            "commit: false",
+            "nothing would trigger",
+        ),
+        (
+            provision,
+            "  commit: true",
+            "  commit: true\n  schedule: \"@daily\"",
+            "on commits alone",
+        ),
         ("repair-drift.yaml", "*/30 * * * *", "0 0 31 2 *", "never comes"),
+        (
+            "repair-drift.yaml",
+            "[configure-harbor, provision-team]",
+            "[provision-team]",
+            "not among",
+        ),
         (
             "repair-drift.yaml",
             "[configure-harbor, provision-team]",
