@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{CliError, Exit, Invocation, PathArg, join, output, status};
+use super::{AllSettings, CliError, Exit, Invocation, PathArg, join, output, status};
 use crate::daemon::pass::{self, Outcome, Surroundings};
 use crate::daemon::{connect, open_journal, source::Source};
-use crate::settings::{HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs};
 use crate::shutdown;
 
 /// Make one pass over every team, then exit
@@ -23,26 +22,11 @@ pub(super) struct ApplyArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    repository: RepositoryArgs,
-    #[command(flatten)]
-    harbor: HarborArgs,
-    #[command(flatten)]
-    kubernetes: KubernetesArgs,
-    #[command(flatten)]
-    running: RunningArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    settings: AllSettings,
 }
 
 pub(super) async fn apply(arguments: ApplyArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([
-        arguments.path.into_said(),
-        arguments.repository.into(),
-        arguments.harbor.into(),
-        arguments.kubernetes.into(),
-        arguments.running.into(),
-        arguments.output.into(),
-    ]);
+    let said = join([arguments.path.into_said(), arguments.settings.into()]);
     let (settings, output) = invocation.start(said, super::QUIET)?;
     let run = settings.run()?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;

@@ -19,7 +19,10 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 use secrecy::SecretString;
 
 use crate::daemon::source::{Reading, SourceError};
-use crate::settings::{Said, SecretVariables, Settings, SettingsError};
+use crate::settings::{
+    HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, SecretVariables, Settings,
+    SettingsError,
+};
 
 /// How a command ended, as its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +99,33 @@ enum Command {
     Jobs(jobs::JobsArgs),
     Settings(settings::SettingsArgs),
     Completions(completions::CompletionsArgs),
+}
+
+/// Every setting, for the commands that work with the servers.
+#[derive(Debug, Clone, Args)]
+struct AllSettings {
+    #[command(flatten)]
+    repository: RepositoryArgs,
+    #[command(flatten)]
+    harbor: HarborArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
+    #[command(flatten)]
+    running: RunningArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl From<AllSettings> for Said {
+    fn from(settings: AllSettings) -> Self {
+        join([
+            settings.repository.into(),
+            settings.harbor.into(),
+            settings.kubernetes.into(),
+            settings.running.into(),
+            settings.output.into(),
+        ])
+    }
 }
 
 /// The values repository, as the first argument of a command.

@@ -2,10 +2,9 @@
 
 use clap::Args;
 
-use super::{CliError, Exit, Invocation, PathArg, join, output};
+use super::{AllSettings, CliError, Exit, Invocation, PathArg, join, output};
 use crate::daemon::{connect, preview, source::Source};
 use crate::plan::show::ShowOptions;
-use crate::settings::{HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs};
 
 /// Show what would be created, changed, kept and adopted, and why; write nothing
 #[derive(Debug, Args)]
@@ -24,26 +23,11 @@ pub(super) struct PlanArgs {
     #[arg(short, long)]
     verbose: bool,
     #[command(flatten)]
-    repository: RepositoryArgs,
-    #[command(flatten)]
-    harbor: HarborArgs,
-    #[command(flatten)]
-    kubernetes: KubernetesArgs,
-    #[command(flatten)]
-    running: RunningArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    settings: AllSettings,
 }
 
 pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([
-        arguments.path.into_said(),
-        arguments.repository.into(),
-        arguments.harbor.into(),
-        arguments.kubernetes.into(),
-        arguments.running.into(),
-        arguments.output.into(),
-    ]);
+    let said = join([arguments.path.into_said(), arguments.settings.into()]);
     let (settings, output) = invocation.start(said, super::QUIET)?;
     let run = settings.run()?;
     let source = Source::open(&settings.repository()?, &settings.source()?)?;

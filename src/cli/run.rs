@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{CliError, Exit, Invocation, PathArg, join};
+use super::{AllSettings, CliError, Exit, Invocation, PathArg, join};
 use crate::daemon::pass::Surroundings;
 use crate::daemon::{connect, open_journal, service, source::Source};
-use crate::settings::{HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs};
 use crate::shutdown;
 
 /// Run the daemon: a pass over everything, then each new commit and each drift
@@ -21,26 +20,11 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     path: PathArg,
     #[command(flatten)]
-    repository: RepositoryArgs,
-    #[command(flatten)]
-    harbor: HarborArgs,
-    #[command(flatten)]
-    kubernetes: KubernetesArgs,
-    #[command(flatten)]
-    running: RunningArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    settings: AllSettings,
 }
 
 pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([
-        arguments.path.into_said(),
-        arguments.repository.into(),
-        arguments.harbor.into(),
-        arguments.kubernetes.into(),
-        arguments.running.into(),
-        arguments.output.into(),
-    ]);
+    let said = join([arguments.path.into_said(), arguments.settings.into()]);
     let (settings, _) = invocation.start(said, "info,kube_client=off")?;
     let run = settings.run()?;
     let repository = settings.repository()?;

@@ -4,10 +4,8 @@ use clap::Args;
 use clap::parser::ValueSource;
 use serde_json::{Map, Value, json};
 
-use super::{CliError, Exit, Invocation, join, output};
-use crate::settings::{
-    HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, SecretVariables,
-};
+use super::{AllSettings, CliError, Exit, Invocation, output};
+use crate::settings::{Said, SecretVariables};
 
 /// Print the settings that hold, with secrets masked, and where each comes from
 #[derive(Debug, Args)]
@@ -19,26 +17,11 @@ pub(super) struct SettingsArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    repository: RepositoryArgs,
-    #[command(flatten)]
-    harbor: HarborArgs,
-    #[command(flatten)]
-    kubernetes: KubernetesArgs,
-    #[command(flatten)]
-    running: RunningArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    settings: AllSettings,
 }
 
 pub(super) fn settings(arguments: SettingsArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([
-        arguments.repository.into(),
-        arguments.harbor.into(),
-        arguments.kubernetes.into(),
-        arguments.running.into(),
-        arguments.output.into(),
-    ]);
-    let settings = invocation.settings(said)?;
+    let settings = invocation.settings(arguments.settings.into())?;
     // Values that can't be are told here, not at the first use.
     settings.source()?;
     settings.kubernetes()?;
