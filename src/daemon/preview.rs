@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 
+use super::world::SystemClock;
 use crate::plan::observed::ObservedTeam;
 use crate::plan::show::FullPlan;
 use crate::plan::{self, PlanOptions};
+use crate::run::chance::Clock as _;
 use crate::run::engine::Intent;
 use crate::run::target::{Cluster, Extent, Harbor, TargetError};
 use crate::settings::RunSettings;
@@ -56,6 +58,7 @@ pub async fn preview(
         .into_iter()
         .map(|desired| {
             let observed = ObservedTeam {
+                at: SystemClock.now(),
                 harbor: of_harbor.remove(&desired.team),
                 cluster: of_cluster.as_mut().and_then(|sides| sides.remove(&desired.team)),
                 ..ObservedTeam::default()

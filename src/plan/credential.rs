@@ -3,10 +3,12 @@
 //! The Secrets are the only place where a robot's secret is kept. So a robot whose login no Secret
 //! holds any more gets a new one, and a login that works is never replaced.
 
+use secrecy::ExposeSecret as _;
+
 use super::desired::{DesiredCredential, DesiredSecret, DesiredTeam};
 use super::docker_config::Login;
 use super::observed::{LoginProof, ObservedHarbor, ObservedRobot, ObservedSecret, ObservedTeam};
-use super::robot::repair_robot;
+use super::robot::{self, LoginUse};
 use super::step::{Action, Operation, Step, Verdict};
 use crate::values::names::{RegistryHost, SecretName};
 
@@ -32,50 +34,47 @@ enum Standing<'a> {
     /// It holds a login of the robot that Harbor refused just now.
     Refused,
     /// It holds a login of the robot that has not been tried.
-    Untried,
+    Untried(Login),
 }
 
 /// The logins that have to be tried before the team can be planned.
 ///
 /// A login is tried only when it names the robot itself, under whichever registry, and only when
-/// no Secret of the robot is as harborage published it. A disabled robot's can't be tried.
+/// no Secret of the robot is as harborage published it. The same login in several Secrets is tried
+/// once: a refusal costs Harbor 1.5 seconds, and locks the robot out for as long. The login of a robot
+/// that is disabled or expired can't be tried.
 #[must_use]
 pub fn logins_to_prove(desired: &DesiredTeam, observed: &ObservedTeam) -> Vec<LoginToProve> {
-    let (Some(harbor), Some(cluster)) = (&observed.harbor, &observed.cluster) else {
+    let Some(harbor) = &observed.harbor else {
         return Vec::new();
     };
-    let mut logins = Vec::new();
+    let mut wanted: Vec<LoginToProve> = Vec::new();
     for credential in &desired.credentials {
-        let Some(robot) = harbor
-            .robots
-            .get(&credential.robot.name)
-            .filter(|robot| !robot.disabled)
-        else {
+        let robot = harbor.robots.get(&credential.robot.name);
+        let Some(robot) = robot.filter(|robot| robot::may_sign_in(robot, observed.at)) else {
             continue;
         };
-        let standings: Vec<_> = credential
-            .secrets
-            .iter()
-            .map(|secret| standing(desired, secret, robot, observed))
-            .collect();
+        let standings = standings(desired, credential, robot, observed);
         if standings
             .iter()
-            .any(|standing| matches!(standing, Standing::Published(_)))
+            .any(|(_, standing)| matches!(standing, Standing::Published(_)))
         {
             continue;
         }
-        for (secret, standing) in credential.secrets.iter().zip(&standings) {
-            if let (Standing::Untried, Some(held)) = (standing, cluster.secrets.get(&secret.name))
-                && let Some(login) = login_of(&desired.registry_host, held, robot)
+        let mut of_robot: Vec<LoginToProve> = Vec::new();
+        for (secret, standing) in standings {
+            if let Standing::Untried(login) = standing
+                && !of_robot.iter().any(|other| same_password(&other.login, &login))
             {
-                logins.push(LoginToProve {
+                of_robot.push(LoginToProve {
                     secret: secret.name.clone(),
                     login,
                 });
             }
         }
+        wanted.extend(of_robot);
     }
-    logins
+    wanted
 }
 
 /// The steps of one credential. The flag tells whether another plan has to follow these steps.
@@ -118,39 +117,36 @@ pub(super) fn steps(
         return (std::iter::once(step).chain(secrets).collect(), true);
     };
 
-    let mut steps = Vec::new();
-    let repair = repair_robot(desired, credential, robot);
-    let disabled = robot.disabled;
-    let changes = repair.action.is_some();
-    steps.push(repair);
-    if disabled {
-        // Whether a Secret's login works can only be told once the robot is enabled.
-        return (steps, !changes);
-    }
-    match secrets_writable {
-        Err(why) => steps.extend(
+    let repair = robot::repair(desired, credential, robot, observed.at);
+    let mut steps = vec![step(
+        format!("robot {name}"),
+        repair.verdict,
+        &repair.why,
+        repair.action,
+    )];
+    match (repair.login, secrets_writable) {
+        // Whether a Secret's login works can only be told once the robot may sign in.
+        (LoginUse::AfterRepair, _) => return (steps, false),
+        (LoginUse::Never, _) => {}
+        (LoginUse::Now, Err(why)) => steps.extend(
             credential
                 .secrets
                 .iter()
                 .map(|secret| step(format!("Secret {}", secret.name), Verdict::Wait, why, None)),
         ),
-        Ok(()) => steps.extend(secret_steps(desired, credential, robot, observed)),
+        (LoginUse::Now, Ok(())) => steps.extend(secret_steps(desired, credential, robot, observed)),
     }
     (steps, true)
 }
 
-/// What becomes of the Secrets of a robot that exists and is enabled.
+/// What becomes of the Secrets of a robot that may sign in.
 fn secret_steps(
     desired: &DesiredTeam,
     credential: &DesiredCredential,
     robot: &ObservedRobot,
     observed: &ObservedTeam,
 ) -> Vec<Step> {
-    let standings: Vec<_> = credential
-        .secrets
-        .iter()
-        .map(|secret| (secret, standing(desired, secret, robot, observed)))
-        .collect();
+    let standings = standings(desired, credential, robot, observed);
     let source = standings
         .iter()
         .find(|(_, standing)| matches!(standing, Standing::Published(_)))
@@ -164,7 +160,7 @@ fn secret_steps(
         Some(source) => publish_steps(desired, credential, robot, &standings, &source),
         None if standings
             .iter()
-            .any(|(_, standing)| matches!(standing, Standing::Untried)) =>
+            .any(|(_, standing)| matches!(standing, Standing::Untried(_))) =>
         {
             standings
                 .iter()
@@ -208,7 +204,7 @@ fn publish_steps(
                 Standing::Missing => (Verdict::Create, "it does not exist".to_owned()),
                 Standing::Useless(fault) => (Verdict::Change, (*fault).to_owned()),
                 Standing::Refused => (Verdict::Change, "Harbor refuses its login".to_owned()),
-                Standing::Untried => (Verdict::Change, "its login is not the published one".to_owned()),
+                Standing::Untried(_) => (Verdict::Change, "its login is not the published one".to_owned()),
             };
             let action = (verdict != Verdict::Keep).then(|| Action::PublishCredential {
                 robot: credential.robot.name.clone(),
@@ -227,6 +223,13 @@ fn replace_steps(
     robot: &ObservedRobot,
     standings: &[(&DesiredSecret, Standing<'_>)],
 ) -> Vec<Step> {
+    if !robot.editable {
+        let why = "no Secret holds a login of its robot that works, and Harbor does not let a robot of the old \
+                   kind be changed; delete it, and it is made anew";
+        let report =
+            |secret: &DesiredSecret| step(format!("Secret {}", secret.name), Verdict::Report, why, None);
+        return standings.iter().map(|(secret, _)| report(secret)).collect();
+    }
     let mut action = Some(Action::ReplaceCredential {
         robot: credential.robot.name.clone(),
         robot_id: robot.id,
@@ -245,52 +248,80 @@ fn replace_steps(
         .collect()
 }
 
-fn standing<'a>(
+/// How each Secret of a robot stands. What was found out about a login holds for every Secret that holds it.
+fn standings<'a>(
     desired: &DesiredTeam,
-    secret: &DesiredSecret,
+    credential: &'a DesiredCredential,
     robot: &ObservedRobot,
     observed: &'a ObservedTeam,
-) -> Standing<'a> {
-    let held = observed
-        .cluster
-        .as_ref()
-        .and_then(|side| side.secrets.get(&secret.name));
-    let Some(held) = held else {
-        return Standing::Missing;
-    };
-    let config = match &held.content {
-        None => return Standing::Useless("it lacks the key of the docker configuration"),
-        Some(Err(_)) => return Standing::Useless("its docker configuration can't be read"),
-        Some(Ok(config)) => config,
-    };
-    if login_of(&desired.registry_host, held, robot).is_none() {
-        return match config.login(&desired.registry_host) {
-            None => Standing::Useless("it holds no login for the registry"),
-            Some(_) => Standing::Useless("its login is another user's"),
+) -> Vec<(&'a DesiredSecret, Standing<'a>)> {
+    let held = |secret: &DesiredSecret| observed.cluster.as_ref()?.secrets.get(&secret.name);
+    let login = |secret: &DesiredSecret| login_of(&desired.registry_host, held(secret)?, robot);
+    let known: Vec<(Login, LoginProof)> = credential
+        .secrets
+        .iter()
+        .filter_map(|secret| {
+            let proof = observed.proofs.get(&secret.name).copied();
+            let published = || is_published(desired, held(secret)?, robot).then_some(LoginProof::Accepted);
+            Some((login(secret)?, proof.or_else(published)?))
+        })
+        .collect();
+    let standing = |secret| {
+        let Some(held) = held(secret) else {
+            return Standing::Missing;
         };
+        let Some(login) = login_of(&desired.registry_host, held, robot) else {
+            return Standing::Useless(useless(desired, held));
+        };
+        let known = known.iter().find(|(other, _)| same_password(other, &login));
+        match known.map(|(_, proof)| *proof) {
+            None => Standing::Untried(login),
+            Some(LoginProof::Refused) => Standing::Refused,
+            Some(LoginProof::Accepted) if is_published(desired, held, robot) => Standing::Published(held),
+            Some(LoginProof::Accepted) => Standing::Accepted(held),
+        }
+    };
+    credential
+        .secrets
+        .iter()
+        .map(|secret| (secret, standing(secret)))
+        .collect()
+}
+
+/// Why a Secret holds no login of its robot.
+fn useless(desired: &DesiredTeam, held: &ObservedSecret) -> &'static str {
+    match &held.content {
+        None => "it lacks the key of the docker configuration",
+        Some(Err(_)) => "its docker configuration can't be read",
+        Some(Ok(config)) if config.login(&desired.registry_host).is_some() => "its login is another user's",
+        Some(Ok(_)) => "it holds no login for the registry",
     }
-    let published = held.mark.as_ref().is_some_and(|mark| {
-        mark.robot_id == robot.id
-            && config
-                .login(&desired.registry_host)
-                .is_some_and(|login| login.username == robot.full_name)
-            && config.login_digest(&desired.registry_host).as_ref() == Some(&mark.login_digest)
-    });
-    match observed.proofs.get(&secret.name) {
-        _ if published => Standing::Published(held),
-        Some(LoginProof::Accepted) => Standing::Accepted(held),
-        Some(LoginProof::Refused) => Standing::Refused,
-        None => Standing::Untried,
-    }
+}
+
+/// Whether a Secret holds this robot's login as harborage published it.
+fn is_published(desired: &DesiredTeam, held: &ObservedSecret, robot: &ObservedRobot) -> bool {
+    let host = &desired.registry_host;
+    let (Some(mark), Some(Ok(config))) = (&held.mark, &held.content) else {
+        return false;
+    };
+    mark.robot_id == robot.id
+        && config
+            .login(host)
+            .is_some_and(|login| login.username == robot.full_name)
+        && config.login_digest(host).as_ref() == Some(&mark.login_digest)
+}
+
+fn same_password(one: &Login, other: &Login) -> bool {
+    one.password.expose_secret() == other.password.expose_secret()
 }
 
 /// The robot's login in a Secret: under the registry, or under a former host of the platform.
 fn login_of(host: &RegistryHost, held: &ObservedSecret, robot: &ObservedRobot) -> Option<Login> {
-    let config = held.content.as_ref()?.as_ref().ok()?;
-    let current = config
-        .login(host)
-        .filter(|login| login.username == robot.full_name);
-    current.or_else(|| config.login_of(&robot.full_name))
+    held.content
+        .as_ref()?
+        .as_ref()
+        .ok()?
+        .login_of(host, &robot.full_name)
 }
 
 /// What is wrong with a Secret beside its login.

@@ -50,7 +50,7 @@ pub struct DockerConfig {
 impl fmt::Debug for DockerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DockerConfig")
-            .field("registries", &self.auths.keys())
+            .field("registries", &self.auths.len())
             .finish_non_exhaustive()
     }
 }
@@ -91,14 +91,14 @@ impl DockerConfig {
             .and_then(|(_, entry)| read_login(entry))
     }
 
-    /// The login that names this user, for whichever registry. Where the platform's
-    /// domain changed, the robot's own login still stands under the former host.
+    /// The login that names this user: for the host, or else for whichever registry. Where the
+    /// platform's domain changed, the robot's own login still stands under the former host.
     #[must_use]
-    pub fn login_of(&self, username: &str) -> Option<Login> {
-        self.auths
-            .values()
-            .filter_map(read_login)
-            .find(|login| login.username == username)
+    pub fn login_of(&self, host: &RegistryHost, username: &str) -> Option<Login> {
+        let names_user = |login: &Login| login.username == username;
+        self.login(host)
+            .filter(names_user)
+            .or_else(|| self.auths.values().filter_map(read_login).find(names_user))
     }
 
     /// The configuration with this login for the host. Entries of other registries are kept,

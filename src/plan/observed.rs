@@ -12,6 +12,8 @@ use crate::values::names::{RobotName, SecretName, ServiceAccountName};
 /// what needs it waits, what does not need it goes on.
 #[derive(Debug, Clone, Default)]
 pub struct ObservedTeam {
+    /// When it was observed: a robot whose time is over by then has expired.
+    pub at: DateTime<Utc>,
     /// Harbor's side.
     pub harbor: Option<ObservedHarbor>,
     /// Kubernetes' side.

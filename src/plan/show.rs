@@ -116,8 +116,8 @@ fn block(text: &mut String, title: &str, steps: &[Step], options: ShowOptions) {
     let _ = writeln!(text, "\n{}{remark}", paint(title, "1", options.colour));
     for step in shown {
         let (sign, colour) = sign(step.verdict);
-        let line = format!("  {sign} {}", step.object);
-        let why = wrapped(&step.why, line.chars().count() + 2);
+        let line = format!("  {sign} {}", visible(&step.object));
+        let why = wrapped(&visible(&step.why), line.chars().count() + 2);
         let _ = writeln!(text, "{}: {why}", paint(&line, colour, options.colour));
     }
 }
@@ -142,6 +142,19 @@ fn wrapped(text: &str, taken: usize) -> String {
         column += length;
     }
     wrapped
+}
+
+/// The text with control characters spelt out: what the servers hold must not command a terminal.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            visible.extend(char.escape_default());
+        } else {
+            visible.push(char);
+        }
+    }
+    visible
 }
 
 fn sign(verdict: Verdict) -> (char, &'static str) {

@@ -77,7 +77,8 @@ pub struct Step {
     pub verdict: Verdict,
     /// Why, as the end of a sentence: `it does not exist`, `its role is guest, not developer`. Never holds a secret.
     pub why: String,
-    /// What is done about it; `None` when nothing has to be, or nothing can be yet.
+    /// What is done about it; `None` when nothing has to be, or nothing can be yet, or when another step's
+    /// action does it along: the Secrets of a robot are written when it gets its login.
     pub action: Option<Action>,
 }
 

@@ -139,7 +139,7 @@ fn healthy() -> ObservedTeam {
                 },
             )]),
         }),
-        proofs: BTreeMap::new(),
+        ..ObservedTeam::default()
     }
 }
 
@@ -287,19 +287,20 @@ fn each_difference_of_a_robot_is_named_and_repaired() {
         (|robot| robot.duration = 30, "it expires after 30 days, not never"),
         (
             |robot| robot.permissions[0].access = access(&["repository:push"]),
-            "it may repository:push in team-demo, not repository:pull in team-demo",
+            "it may repository:push in project team-demo, not repository:pull in project team-demo",
         ),
         (
             |robot| robot.permissions[0].namespace = "*".to_owned(),
-            "it may repository:pull in *, not repository:pull in team-demo",
+            "it may repository:pull in project *, not repository:pull in project team-demo",
         ),
         (
             |robot| robot.permissions.clear(),
-            "it may nothing, not repository:pull in team-demo",
+            "it may nothing, not repository:pull in project team-demo",
         ),
         (
             |robot| robot.permissions.push(robot.permissions[0].clone()),
-            "it may repository:pull in team-demo, repository:pull in team-demo, not repository:pull in team-demo",
+            "it may repository:pull in project team-demo and repository:pull in project team-demo, \
+             not repository:pull in project team-demo",
         ),
     ];
     for (change, why) in cases {

@@ -50,6 +50,7 @@ impl Lane {
                 failure.add(Operation::EnsureProject, desired.team.as_str(), error);
             }
             let mut observed = seen.observed;
+            observed.at = self.shared.clock.now();
             self.prove_logins(desired, &mut observed, &mut failure).await;
 
             let plan = plan::plan_team(desired, &observed, self.shared.plan_options);

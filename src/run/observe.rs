@@ -108,7 +108,7 @@ async fn answer(harbor: &dyn Harbor, cluster: &dyn Cluster, batch: Vec<Request>,
         let observed = ObservedTeam {
             harbor: of_harbor.as_mut().and_then(|sides| sides.remove(team)),
             cluster: of_cluster.as_mut().and_then(|sides| sides.remove(team)),
-            proofs: std::collections::BTreeMap::new(),
+            ..ObservedTeam::default()
         };
         // The lane may have been stopped or superseded meanwhile; then nobody listens, which is fine.
         let _ = request.answer.send(Observation {

@@ -255,7 +255,7 @@ fn observed_login(context: &Context<'_>, source: &SecretName, username: &str) ->
         .cluster
         .as_ref()
         .and_then(|side| side.secrets.get(source)?.content.as_ref()?.as_ref().ok())
-        .and_then(|config| config.login_of(username))
+        .and_then(|config| config.login_of(&context.desired.registry_host, username))
         .ok_or_else(|| stale(Target::Kubernetes, "find the login in Secret", source.as_str()))
 }
 
