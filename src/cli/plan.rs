@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{AllSettings, CliError, Exit, Invocation, PathArg, join, output};
 use crate::daemon::{connect, preview, source::Source};
+use crate::plan::lint::{LintLimits, lint};
 use crate::plan::show::ShowOptions;
 
 /// Show what would be created, changed, kept and adopted, and why; write nothing
@@ -52,11 +53,17 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
         };
         output::print(&plan.text(options))?;
     }
-    Ok(if plan.needs_a_person() || !reading.snapshot.held.is_empty() {
-        Exit::Parked
-    } else if plan.is_converged() {
-        Exit::Success
-    } else {
-        Exit::Failed
-    })
+    let refusals = lint(&plan.teams, LintLimits::default());
+    for refusal in &refusals {
+        output::remark(&format!("look at this before you apply it: {refusal}"))?;
+    }
+    Ok(
+        if plan.needs_a_person() || !refusals.is_empty() || !reading.snapshot.held.is_empty() {
+            Exit::Parked
+        } else if plan.is_converged() {
+            Exit::Success
+        } else {
+            Exit::Failed
+        },
+    )
 }

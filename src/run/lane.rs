@@ -119,10 +119,12 @@ impl Lane {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            // Looked at before the attempt: the platform may settle while what was refused is on its way back.
+            let unsettled = self.platform_is_unsettled();
             match self.attempt(&target, attempts).await? {
                 Attempt::Reached => return self.reached(&target, attempts).await,
                 Attempt::Interrupted => return self.interrupted(&target, attempts).await,
-                Attempt::Failed(failure) => match self.decide(&failure, attempts) {
+                Attempt::Failed(failure) => match self.decide(&failure, attempts, unsettled) {
                     Decision::Refused | Decision::Exhausted => {
                         return self.park(&target, attempts, failure).await;
                     }
@@ -138,11 +140,13 @@ impl Lane {
 
     /// What follows from a failed attempt. A single pass ends where a daemon would go on asking: to be
     /// let in, or for something to happen outside.
-    fn decide(&self, failure: &Failure, attempts: u32) -> Decision {
+    fn decide(&self, failure: &Failure, attempts: u32, platform_unsettled: bool) -> Decision {
         let policy = &self.rules().retry;
         let class = match failure.class() {
             // Harbor refuses groups until it is in OIDC mode: what the platform's lane still works at may help.
-            ErrorClass::Rejected if self.platform_is_unsettled() => ErrorClass::Transient,
+            ErrorClass::Rejected if platform_unsettled || self.platform_is_unsettled() => {
+                ErrorClass::Transient
+            }
             class => class,
         };
         let persistent = self.shared.persistent;

@@ -85,7 +85,7 @@ async fn whichever_call_fails_in_whatever_way_the_next_passes_converge() {
         .chain(kubernetes)
         .flat_map(|case| Failure::ALL.map(|failure| (case, failure)));
     stream::iter(cases)
-        .for_each_concurrent(24, |((on_harbor, number), failure)| {
+        .for_each_concurrent(12, |((on_harbor, number), failure)| {
             let repository = &repository;
             async move {
                 let stage = Stage::with_namespaces(&[TEAM]).await;
@@ -96,10 +96,10 @@ async fn whichever_call_fails_in_whatever_way_the_next_passes_converge() {
                 };
                 server.inject_nth(number, failure);
                 let mut outcome = apply(repository, &stage).await;
-                // A single pass does not wait to be let in again; the next one finds the door open.
+                // A single pass does not wait to be let in again, nor for ever for an answer; the next one converges.
                 if outcome != Outcome::Converged {
                     assert!(
-                        matches!(failure, Failure::Unauthorized),
+                        matches!(failure, Failure::Unauthorized | Failure::Hang),
                         "{failure:?} at {number}: {outcome:?}"
                     );
                     outcome = apply(repository, &stage).await;

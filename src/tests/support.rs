@@ -9,7 +9,7 @@ use harborage::rehearsal::kubernetes::{KubernetesOptions, KubernetesStandIn};
 use secrecy::SecretString;
 
 /// How long a call may take before the tests' clients give up. Only calls that are made to hang reach it.
-const TIMEOUT: Duration = Duration::from_millis(700);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A Harbor and a Kubernetes.
 pub(crate) struct Stage {
