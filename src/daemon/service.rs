@@ -169,16 +169,11 @@ impl Service {
             tracing::warn!(commit = %revision.short(), "{fault}");
         }
         self.seen = Some(revision.clone());
-        match reading.intent {
+        if reading.intent.is_none() {
             // What teams have stays, as when they are removed.
-            None => {
-                tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done");
-            }
-            Some(intent) => {
-                self.intent = Some(intent.clone());
-                self.engine.submit(intent, reach).await?;
-            }
+            tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done");
         }
+        self.ask_for(reading.intent, reach).await?;
         self.engine
             .board()
             .keep_daemon(|daemon| {
@@ -186,6 +181,15 @@ impl Service {
                 daemon.refused = None;
             })
             .await?;
+        Ok(())
+    }
+
+    /// Takes over what a good revision asks for; nothing, where it has Harbor switched off.
+    async fn ask_for(&mut self, intent: Option<Intent>, reach: Reach) -> Result<(), ServiceError> {
+        self.intent.clone_from(&intent);
+        if let Some(intent) = intent {
+            self.engine.submit(intent, reach).await?;
+        }
         Ok(())
     }
 
@@ -213,12 +217,7 @@ impl Service {
             .filter(|_| self.intent.is_none());
         if let Some(last_good) = last_good {
             match self.source.read_at(&last_good).await {
-                Ok(reading) => {
-                    self.intent.clone_from(&reading.intent);
-                    if let Some(intent) = reading.intent {
-                        self.engine.submit(intent, reach).await?;
-                    }
-                }
+                Ok(reading) => self.ask_for(reading.intent, reach).await?,
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,

@@ -141,10 +141,12 @@ impl Source {
         self.blocking(move |inner| match inner.head()? {
             Some(revision) if Some(&revision) == seen.as_ref() => Ok(None),
             Some(revision) => inner.read_commit(&revision).map(Some),
-            None => {
-                let reading = inner.read_working_tree()?;
-                Ok(Some(reading).filter(|reading| Some(&reading.snapshot.revision) != seen.as_ref()))
-            }
+            None => match inner.read_working_tree() {
+                Ok(reading) if Some(&reading.snapshot.revision) == seen.as_ref() => Ok(None),
+                // Refused before, and not touched since.
+                Err(SourceError::Refused { revision, .. }) if Some(&revision) == seen.as_ref() => Ok(None),
+                reading => reading.map(Some),
+            },
         })
         .await
     }
@@ -156,12 +158,6 @@ impl Source {
     pub async fn head(&self) -> Result<Revision, SourceError> {
         self.blocking(|inner| Ok(inner.repository.head(inner.reference.as_deref())?))
             .await
-    }
-
-    /// Whether the working tree is read instead of commits.
-    #[must_use]
-    pub fn is_working_tree(&self) -> bool {
-        self.0.working_tree
     }
 
     /// A commit's state.
