@@ -155,6 +155,7 @@ impl Scene {
         let took = began.elapsed();
         assert!(
             self.engine
+                .board()
                 .records()
                 .iter()
                 .all(|lane| lane.state == RunState::Done),

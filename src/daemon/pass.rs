@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::source::{Reading, Source, SourceError};
+use super::source::{Reading, Source};
 use super::world::{SystemChance, SystemClock};
 use crate::plan::PlanOptions;
 use crate::run::Rules;
@@ -43,9 +43,6 @@ pub struct PassReport {
 /// A pass that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
-    /// The repository can't be read, or what all teams share is at fault.
-    #[error(transparent)]
-    Source(#[from] SourceError),
     /// The journal can't be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -142,7 +139,7 @@ pub async fn apply(
         .board()
         .keep_daemon(|daemon| daemon.revision = Some(good))
         .await?;
-    let lanes = engine.records();
+    let lanes = engine.board().records();
     let outcome = outcome(&lanes);
     Ok(PassReport {
         revision,

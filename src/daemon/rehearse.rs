@@ -67,7 +67,10 @@ pub struct Calls {
 /// A rehearsal that could not be held.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
-    /// The repository or the journal can't be used.
+    /// The repository can't be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The journal can't be used.
     #[error(transparent)]
     Pass(#[from] PassError),
     /// A stand-in did not start.
@@ -87,12 +90,6 @@ pub enum RehearsalError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-impl From<SourceError> for RehearsalError {
-    fn from(error: SourceError) -> Self {
-        Self::Pass(error.into())
-    }
 }
 
 /// Both servers' state, as it is saved. It holds the stand-ins' passwords: theirs alone, and good for nothing else.
@@ -186,14 +183,14 @@ pub async fn rehearse(
             kubernetes: stage.kubernetes.counts(),
             seconds: began.elapsed().as_secs_f64(),
         };
-        audience.applied(&engine.records(), &calls);
+        audience.applied(&engine.board().records(), &calls);
     }
     let stopped = stop.is_cancelled();
     engine.stop(settings.stop_deadline).await;
     if let Some(path) = &options.save {
         stage.save(path)?;
     }
-    let outcome = pass::outcome(&engine.records());
+    let outcome = pass::outcome(&engine.board().records());
     Ok(match outcome {
         _ if stopped => Outcome::Failed,
         Outcome::Converged if held => Outcome::Parked,
@@ -204,7 +201,7 @@ pub async fn rehearse(
 /// Tells the progress until every lane is settled.
 async fn follow(engine: &Engine, audience: &dyn Audience) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
-    let total = engine.records().len().max(engine.active());
+    let total = engine.board().records().len().max(engine.active());
     loop {
         tokio::select! {
             () = engine.settled() => break,

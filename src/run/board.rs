@@ -1,9 +1,10 @@
 //! The lane records as they stand, in memory and in the journal.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::journal::{DaemonRecord, Journal, JournalError};
+use super::lock;
 use super::record::{LaneId, LaneRecord};
 
 /// Every lane's record. What is kept here is what `status` shows.
@@ -34,7 +35,16 @@ impl Board {
     /// Every record, platform first, then by team.
     #[must_use]
     pub fn records(&self) -> Vec<LaneRecord> {
-        lock(&self.lanes).values().cloned().collect()
+        self.matching(|_| true)
+    }
+
+    /// The records that are wanted, in the same order.
+    pub fn matching(&self, wanted: impl Fn(&LaneRecord) -> bool) -> Vec<LaneRecord> {
+        lock(&self.lanes)
+            .values()
+            .filter(|record| wanted(record))
+            .cloned()
+            .collect()
     }
 
     /// One lane's record.
@@ -78,9 +88,4 @@ impl Board {
         *lock(&self.daemon) = record;
         Ok(())
     }
-}
-
-/// A poisoned lock still guards whole records: each is replaced in one assignment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -14,6 +14,7 @@ use super::board::Board;
 use super::chance::{Chance, Clock};
 use super::journal::{Journal, JournalError};
 use super::lane::{Facts, Lane, Rules, Shared, Target, Work};
+use super::lock;
 use super::observe::Observer;
 use super::perform::Performer;
 use super::record::{Held, LaneId, LaneRecord, RunState};
@@ -182,10 +183,10 @@ impl Engine {
         target: Target,
         even_if_reached: bool,
     ) -> Result<(), JournalError> {
-        let record = self.shared.board.get(lane);
-        if let Some(mut record) = record.clone().filter(|record| record.held.is_some()) {
+        let mut record = self.shared.board.get(lane);
+        if let Some(record) = record.as_mut().filter(|record| record.held.is_some()) {
             record.held = None;
-            self.shared.board.keep(&record).await?;
+            self.shared.board.keep(record).await?;
         }
         let settled = record.is_some_and(|record| {
             record.fingerprint == target.fingerprint
@@ -235,13 +236,12 @@ impl Engine {
 
     /// Teams that a commit no longer has keep what they have; their lanes stop.
     async fn note_removed(&self, revision: &Revision, known: &BTreeSet<TeamId>) -> Result<(), JournalError> {
-        for mut record in self.shared.board.records() {
-            let LaneId::Team(team) = &record.lane else {
-                continue;
-            };
-            if known.contains(team) || matches!(record.held, Some(Held::Removed { .. })) {
-                continue;
-            }
+        let gone = |record: &LaneRecord| {
+            matches!(&record.lane, LaneId::Team(team) if !known.contains(team))
+                && !matches!(record.held, Some(Held::Removed { .. }))
+        };
+        for mut record in self.shared.board.matching(gone) {
+            let team = &record.lane;
             tracing::warn!(
                 lane = %team, commit = %revision.short(),
                 "{team} is no longer in the repository; what it has in Harbor and Kubernetes stays"
@@ -328,12 +328,6 @@ impl Engine {
         self.tracker.wait().await;
         false
     }
-
-    /// Every lane's record, for showing.
-    #[must_use]
-    pub fn records(&self) -> Vec<LaneRecord> {
-        self.shared.board.records()
-    }
 }
 
 /// Runs a lane until it has nothing more to do. A target that arrives while it ends is not lost: both
@@ -358,9 +352,4 @@ async fn drive(
             return;
         }
     }
-}
-
-/// The map is changed by single inserts and removals, so a panic elsewhere leaves it whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

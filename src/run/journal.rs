@@ -27,8 +27,6 @@ pub struct DaemonRecord {
     pub refused: Option<(Revision, Vec<String>)>,
     /// When each scheduled job last began, by job name.
     pub last_fired: std::collections::BTreeMap<String, DateTime<Utc>>,
-    /// When the last full observation of every team ended.
-    pub swept: Option<DateTime<Utc>>,
 }
 
 /// Keeps lane records and the daemon's own.

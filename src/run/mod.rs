@@ -20,6 +20,11 @@ pub mod yaml;
 
 pub use lane::Rules;
 
+/// Locks what is changed by single assignments, inserts and removals alone: a panic elsewhere leaves it whole.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]

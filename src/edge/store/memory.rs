@@ -1,11 +1,12 @@
 //! A journal that goes with the process: for rehearsals and tests.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 
 use crate::run::journal::{DaemonRecord, Journal, JournalError};
+use crate::run::lock;
 use crate::run::record::{LaneId, LaneRecord};
 
 /// Keeps records in memory.
@@ -38,9 +39,4 @@ impl Journal for MemoryJournal {
         *lock(&self.daemon) = record.clone();
         Ok(())
     }
-}
-
-/// Records are replaced in one assignment, so a panic elsewhere leaves them whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
