@@ -29,7 +29,7 @@ pub(super) async fn apply(arguments: ApplyArgs, invocation: &Invocation) -> Resu
     let said = join([arguments.path.into_said(), arguments.settings.into()]);
     let (settings, output) = invocation.start(said, super::QUIET)?;
     let run = settings.run()?;
-    let source = Source::open(&settings.repository()?, &settings.source()?)?;
+    let source = Source::open(&settings.repository()?, &settings.source()?, Some(&run.state))?;
     // Faults are shown as `check` shows them before anything is written.
     let Some(reading) = super::accept(source.read_head().await, output)? else {
         return Ok(Exit::Failure);

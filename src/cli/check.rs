@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{CliError, Exit, Invocation, PathArg, join, output};
 use crate::daemon::source::{Source, SourceError};
-use crate::settings::{OutputArgs, RepositoryArgs};
+use crate::settings::{GitArgs, OutputArgs, RepositoryArgs};
 use crate::snapshot::{self, Snapshot};
 use crate::values::Fault;
 
@@ -24,6 +24,8 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     repository: RepositoryArgs,
     #[command(flatten)]
+    git: GitArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -31,10 +33,11 @@ pub(super) async fn check(arguments: CheckArgs, invocation: &Invocation) -> Resu
     let said = join([
         arguments.path.into_said(),
         arguments.repository.into(),
+        arguments.git.into(),
         arguments.output.into(),
     ]);
     let (settings, output) = invocation.start(said, super::QUIET)?;
-    let source = Source::open(&settings.repository()?, &settings.source()?)?;
+    let source = Source::open(&settings.repository()?, &settings.source()?, None)?;
     let (snapshot, faults) = match source.read_head().await {
         Ok(reading) => (Some(reading.snapshot.clone()), reading.snapshot.faults.clone()),
         Err(SourceError::Refused { faults, .. }) => (None, faults),

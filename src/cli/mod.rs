@@ -20,8 +20,8 @@ use secrecy::SecretString;
 
 use crate::daemon::source::{Reading, SourceError};
 use crate::settings::{
-    HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, SecretVariables, Settings,
-    SettingsError,
+    GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, SecretVariables,
+    Settings, SettingsError,
 };
 
 /// How a command ended, as its exit status.
@@ -107,6 +107,8 @@ struct AllSettings {
     #[command(flatten)]
     repository: RepositoryArgs,
     #[command(flatten)]
+    git: GitArgs,
+    #[command(flatten)]
     harbor: HarborArgs,
     #[command(flatten)]
     kubernetes: KubernetesArgs,
@@ -120,6 +122,7 @@ impl From<AllSettings> for Said {
     fn from(settings: AllSettings) -> Self {
         join([
             settings.repository.into(),
+            settings.git.into(),
             settings.harbor.into(),
             settings.kubernetes.into(),
             settings.running.into(),
@@ -131,8 +134,8 @@ impl From<AllSettings> for Said {
 /// The values repository, as the first argument of a command.
 #[derive(Debug, Clone, Default, Args)]
 struct PathArg {
-    /// The values repository: a checkout, a bare clone, or a plain folder [default: --repository]
-    #[arg(value_name = "PATH")]
+    /// The values repository: a checkout, a bare clone, a plain folder, or a URL [default: --repository]
+    #[arg(value_name = "PATH|URL")]
     path: Option<PathBuf>,
 }
 
@@ -166,6 +169,10 @@ impl Environment {
                 "HARBORAGE_OIDC_CLIENT_SECRET" => {
                     environment.secrets.oidc_client_secret = Some(SecretString::from(value));
                 }
+                "HARBORAGE_GIT_PASSWORD" => {
+                    environment.secrets.git_password = Some(SecretString::from(value));
+                }
+                "HARBORAGE_GIT_TOKEN" => environment.secrets.git_token = Some(SecretString::from(value)),
                 "NO_COLOR" => environment.no_color = !value.is_empty(),
                 _ => {}
             }

@@ -31,7 +31,7 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
     let said = join([arguments.path.into_said(), arguments.settings.into()]);
     let (settings, output) = invocation.start(said, super::QUIET)?;
     let run = settings.run()?;
-    let source = Source::open(&settings.repository()?, &settings.source()?)?;
+    let source = Source::open(&settings.repository()?, &settings.source()?, None)?;
     let Some(reading) = super::accept(source.read_head().await, output)? else {
         return Ok(Exit::Failure);
     };

@@ -15,7 +15,7 @@ use crate::daemon::rehearse::{self, Audience, Calls, RehearsalOptions};
 use crate::daemon::source::{Reading, Source, SourceError};
 use crate::plan::show::{FullPlan, ShowOptions};
 use crate::run::record::LaneRecord;
-use crate::settings::{OutputArgs, RepositoryArgs, RunningArgs};
+use crate::settings::{GitArgs, OutputArgs, RepositoryArgs, RunningArgs};
 use crate::{shutdown, snapshot};
 
 /// Rehearse the whole flow against a Harbor and a Kubernetes inside this process
@@ -55,6 +55,8 @@ pub(super) struct RehearseArgs {
     #[command(flatten)]
     repository: RepositoryArgs,
     #[command(flatten)]
+    git: GitArgs,
+    #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
     output: OutputArgs,
@@ -71,11 +73,12 @@ pub(super) async fn rehearse(arguments: RehearseArgs, invocation: &Invocation) -
     let said = join([
         arguments.path.into_said(),
         arguments.repository.into(),
+        arguments.git.into(),
         arguments.running.into(),
         arguments.output.into(),
     ]);
     let (settings, output) = invocation.start(said, "error,kube_client=off,harborage::run=off")?;
-    let source = Source::open(&settings.repository()?, &settings.source()?)?;
+    let source = Source::open(&settings.repository()?, &settings.source()?, None)?;
     let options = RehearsalOptions {
         commits: arguments.commits,
         latency: arguments.latency.unwrap_or_default(),

@@ -28,7 +28,7 @@ pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<E
     let (settings, _) = invocation.start(said, "info,kube_client=off")?;
     let run = settings.run()?;
     let repository = settings.repository()?;
-    let source = Source::open(&repository, &settings.source()?)?;
+    let source = Source::open(&repository, &settings.source()?, Some(&run.state))?;
     let (harbor, kubernetes) = (settings.harbor()?, settings.kubernetes()?);
     let servers = connect::connect(&harbor, &kubernetes).await?;
     let journal = open_journal(&run.state).await?;

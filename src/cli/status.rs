@@ -191,6 +191,10 @@ fn headline(daemon: &DaemonRecord, running: bool) -> String {
         None => "no commit yet".to_owned(),
     };
     let mut text = format!("{who}, {commit}\n");
+    if let Some((since, why)) = &daemon.unreadable {
+        let since = since.format("%Y-%m-%d %H:%M:%S UTC");
+        let _ = writeln!(text, "the repository can't be read since {since}: {why}");
+    }
     if let Some((revision, faults)) = &daemon.refused {
         let _ = writeln!(text, "the newest commit {} is refused:", revision.short());
         for fault in faults {

@@ -8,6 +8,7 @@
 //! - [`rehearse`]: the same flow against stand-ins.
 
 pub mod connect;
+mod origin;
 pub mod pass;
 pub mod preview;
 pub mod rehearse;

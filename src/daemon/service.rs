@@ -12,12 +12,13 @@ use super::pass::{self, PassError, Surroundings};
 use super::source::{Reading, Source, SourceError};
 use super::world::SystemChance;
 use crate::edge::watch::{self, Watch};
+use crate::run::chain;
 use crate::run::chance::Chance as _;
 use crate::run::engine::{Engine, Intent, Reach};
 use crate::run::journal::JournalError;
 use crate::serve::status;
 use crate::settings::RunSettings;
-use crate::values::Revision;
+use crate::values::{Fault, Revision};
 
 /// How long pokes are gathered before the repository is read: a push touches several files.
 const GATHERING: Duration = Duration::from_millis(200);
@@ -48,6 +49,8 @@ struct Service {
     seen: Option<Revision>,
     /// What the newest good revision asks for.
     intent: Option<Intent>,
+    /// What the next commit concerns: everything, until one was taken.
+    reach: Reach,
 }
 
 /// Runs until stopped.
@@ -80,6 +83,7 @@ pub async fn run(
         settings,
         seen: None,
         intent: None,
+        reach: Reach::Everything,
     };
     let ended = tokio::select! {
         ended = service.work(&poke) => ended,
@@ -114,15 +118,15 @@ fn start_watch(source: &Source, poke: &Arc<Notify>) -> Vec<Watch> {
 
 impl Service {
     async fn work(&mut self, poke: &Notify) -> Result<(), ServiceError> {
-        self.pass(Reach::Everything).await?;
+        self.pass().await?;
         loop {
             let sweep = self.next_sweep();
             tokio::select! {
                 () = poke.notified() => {
                     tokio::time::sleep(GATHERING).await;
-                    self.pass(Reach::Changed).await?;
+                    self.pass().await?;
                 }
-                () = tokio::time::sleep(self.poll_delay()) => self.pass(Reach::Changed).await?,
+                () = tokio::time::sleep(self.poll_delay()) => self.pass().await?,
                 () = tokio::time::sleep(sweep) => self.sweep().await?,
             }
         }
@@ -149,16 +153,24 @@ impl Service {
     }
 
     /// Reads the repository and sets the lanes to work that a new commit concerns.
-    async fn pass(&mut self, reach: Reach) -> Result<(), ServiceError> {
-        let reading = match self.source.read_if_new(self.seen.as_ref()).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(reading)) => reading,
-            Err(error) => return self.unreadable(error, reach).await,
-        };
-        self.take(reading, reach).await
+    async fn pass(&mut self) -> Result<(), ServiceError> {
+        match self.source.read_if_new(self.seen.as_ref()).await {
+            Ok(reading) => {
+                self.readable().await?;
+                match reading {
+                    Some(reading) => self.take(reading).await,
+                    None => Ok(()),
+                }
+            }
+            Err(SourceError::Refused { revision, faults }) => {
+                self.readable().await?;
+                self.refused(revision, &faults).await
+            }
+            Err(error) => self.unreadable(&error).await,
+        }
     }
 
-    async fn take(&mut self, reading: Reading, reach: Reach) -> Result<(), ServiceError> {
+    async fn take(&mut self, reading: Reading) -> Result<(), ServiceError> {
         let snapshot = &reading.snapshot;
         let revision = snapshot.revision.clone();
         tracing::info!(
@@ -173,7 +185,7 @@ impl Service {
             // What teams have stays, as when they are removed.
             tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done");
         }
-        self.ask_for(reading.intent, reach).await?;
+        self.ask_for(reading.intent).await?;
         self.engine
             .board()
             .keep_daemon(|daemon| {
@@ -185,46 +197,66 @@ impl Service {
     }
 
     /// Takes over what a good revision asks for; nothing, where it has Harbor switched off.
-    async fn ask_for(&mut self, intent: Option<Intent>, reach: Reach) -> Result<(), ServiceError> {
+    async fn ask_for(&mut self, intent: Option<Intent>) -> Result<(), ServiceError> {
         self.intent.clone_from(&intent);
         if let Some(intent) = intent {
+            let reach = std::mem::replace(&mut self.reach, Reach::Changed);
             self.engine.submit(intent, reach).await?;
         }
         Ok(())
     }
 
-    /// A commit that is refused changes nothing; at a start the last good one is taken in its place.
-    async fn unreadable(&mut self, error: SourceError, reach: Reach) -> Result<(), ServiceError> {
+    /// A commit that is refused changes nothing.
+    async fn refused(&mut self, revision: Revision, faults: &[Fault]) -> Result<(), ServiceError> {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "the repository's newest state can't be used"
+            commit = %revision.short(),
+            "{} is refused, and nothing changes: {}", revision.short(), faults.join("; ")
         );
-        let SourceError::Refused { revision, faults } = error else {
-            return Ok(());
-        };
         self.seen = Some(revision.clone());
         self.engine
             .board()
-            .keep_daemon(|daemon| {
-                daemon.refused = Some((revision, faults.iter().map(ToString::to_string).collect()));
-            })
+            .keep_daemon(|daemon| daemon.refused = Some((revision, faults)))
             .await?;
-        let last_good = self
-            .engine
-            .board()
-            .daemon()
-            .revision
-            .filter(|_| self.intent.is_none());
-        if let Some(last_good) = last_good {
-            match self.source.read_at(&last_good).await {
-                Ok(reading) => self.ask_for(reading.intent, reach).await?,
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the last good commit can't be read"
-                    );
-                }
-            }
+        self.ask_for_last_good().await
+    }
+
+    /// A repository that can't be read is told once, and again when the reason is another.
+    async fn unreadable(&mut self, error: &SourceError) -> Result<(), ServiceError> {
+        let why = chain(error);
+        let before = self.engine.board().daemon().unreadable;
+        if before.as_ref().is_none_or(|(_, before)| *before != why) {
+            tracing::error!("the repository can't be read, and is tried again at each poll: {why}");
+            let since = before.map_or_else(Utc::now, |(since, _)| since);
+            self.engine
+                .board()
+                .keep_daemon(|daemon| daemon.unreadable = Some((since, why)))
+                .await?;
+        }
+        self.ask_for_last_good().await
+    }
+
+    async fn readable(&self) -> Result<(), ServiceError> {
+        if let Some((since, _)) = self.engine.board().daemon().unreadable {
+            let since = since.format("%Y-%m-%d %H:%M:%S UTC");
+            tracing::info!("the repository can be read again, for the first time since {since}");
+            self.engine
+                .board()
+                .keep_daemon(|daemon| daemon.unreadable = None)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// At a start without a newest state that is good, the last good one is taken in its place.
+    async fn ask_for_last_good(&mut self) -> Result<(), ServiceError> {
+        let last_good = self.engine.board().daemon().revision;
+        let (None, Some(last_good)) = (&self.intent, last_good) else {
+            return Ok(());
+        };
+        match self.source.read_at(&last_good).await {
+            Ok(reading) => self.ask_for(reading.intent).await?,
+            Err(error) => tracing::warn!("the last good commit can't be read either: {}", chain(&error)),
         }
         Ok(())
     }

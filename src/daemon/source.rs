@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use crate::edge::git::{GitError, Repository};
+use super::origin::Origin;
+use crate::edge::git::{FetchError, GitError, LocationError};
 use crate::edge::watch::Watched;
 use crate::run::Rules;
 use crate::run::declaration::{JobDeclarations, JobFaults, JobSummary, PlatformInputs};
@@ -22,6 +23,27 @@ pub enum SourceError {
     /// The repository can't be opened, or has no such commit.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// The location is none.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// It is behind a URL and could not be fetched.
+    #[error("failed to fetch {url}")]
+    Fetch {
+        /// The URL, without a login.
+        url: String,
+        /// Why.
+        #[source]
+        source: FetchError,
+    },
+    /// A working tree is asked for of what has none.
+    #[error("{url} has no working tree: a repository behind a URL is read at its commits")]
+    NoWorkingTree {
+        /// The URL.
+        url: String,
+    },
+    /// No folder can be made for what is fetched.
+    #[error("failed to make a temporary folder for what is fetched")]
+    Temporary(#[source] std::io::Error),
     /// Its files can't be read.
     #[error("failed to read {} at {}", repository.display(), revision.short())]
     Unreadable {
@@ -84,9 +106,7 @@ pub struct Reading {
 pub struct Source(Arc<Inner>);
 
 struct Inner {
-    repository: Repository,
-    reference: Option<String>,
-    working_tree: bool,
+    origin: Origin,
     options: SnapshotOptions,
     jobs: JobDeclarations,
     /// Keeps what was parsed, so that the cost of a commit follows what changed.
@@ -97,11 +117,19 @@ impl Source {
     /// The job whose schedule looks for drift.
     pub const SWEEP: &str = "repair-drift";
 
-    /// Opens a repository and reads the job files.
+    /// Opens a repository and reads the job files. Of one behind a URL a copy is kept in the state folder,
+    /// or, without one, as long as this lives. Nothing is fetched yet.
     ///
     /// # Errors
-    /// When the path is no repository and no folder, or the job files are at fault.
-    pub fn open(path: &Path, settings: &SourceSettings) -> Result<Self, SourceError> {
+    /// When the location is no repository and no folder, or the job files are at fault.
+    ///
+    /// # Panics
+    /// Outside of the runtime.
+    pub fn open(
+        location: &Path,
+        settings: &SourceSettings,
+        state: Option<&Path>,
+    ) -> Result<Self, SourceError> {
         let options = SnapshotOptions {
             layout: settings.layout.as_deref().map(str::parse).transpose()?,
             root: settings.root.clone().unwrap_or_default(),
@@ -109,11 +137,8 @@ impl Source {
             registry_host: settings.registry_host.clone(),
         };
         let jobs = read_jobs(settings.jobs.as_deref())?;
-        let repository = Repository::open(path)?;
         Ok(Self(Arc::new(Inner {
-            working_tree: settings.working_tree || !repository.is_git(),
-            repository,
-            reference: settings.reference.clone(),
+            origin: Origin::open(location, settings, state)?,
             options,
             jobs,
             builder: Mutex::new(SnapshotBuilder::new()),
@@ -125,7 +150,7 @@ impl Source {
     /// # Errors
     /// When it can't be read or is refused.
     pub async fn read_head(&self) -> Result<Reading, SourceError> {
-        self.blocking(|inner| match inner.head()? {
+        self.blocking(|inner| match inner.origin.head()? {
             Some(revision) => inner.read_commit(&revision),
             None => inner.read_working_tree(),
         })
@@ -138,7 +163,7 @@ impl Source {
     /// As [`Source::read_head`].
     pub async fn read_if_new(&self, seen: Option<&Revision>) -> Result<Option<Reading>, SourceError> {
         let seen = seen.cloned();
-        self.blocking(move |inner| match inner.head()? {
+        self.blocking(move |inner| match inner.origin.head()? {
             Some(revision) if Some(&revision) == seen.as_ref() => Ok(None),
             Some(revision) => inner.read_commit(&revision).map(Some),
             None => match inner.read_working_tree() {
@@ -149,15 +174,6 @@ impl Source {
             },
         })
         .await
-    }
-
-    /// The commit that is followed.
-    ///
-    /// # Errors
-    /// When there is none, as in a plain folder.
-    pub async fn head(&self) -> Result<Revision, SourceError> {
-        self.blocking(|inner| Ok(inner.repository.head(inner.reference.as_deref())?))
-            .await
     }
 
     /// A commit's state.
@@ -175,8 +191,7 @@ impl Source {
     /// When the repository has no such commits, or is no repository.
     pub async fn commits(&self, range: &str) -> Result<Vec<Revision>, SourceError> {
         let range = range.to_owned();
-        self.blocking(move |inner| Ok(inner.repository.commits(&range)?))
-            .await
+        self.blocking(move |inner| inner.origin.commits(&range)).await
     }
 
     /// How the platform's steps are carried out.
@@ -208,24 +223,10 @@ impl Source {
         self.0.jobs.next_repair(last, now, random)
     }
 
-    /// What has to be watched to notice a change. A linked worktree has its HEAD in a folder of its own and
-    /// its branches in its repository's.
+    /// What has to be watched to notice a change.
     #[must_use]
     pub fn watched(&self) -> Vec<(PathBuf, Watched)> {
-        let repository = &self.0.repository;
-        if self.0.working_tree {
-            return vec![(
-                repository.path().join(&self.0.options.root).join("env"),
-                Watched::Folder,
-            )];
-        }
-        let own = repository.git_directory().map(Path::to_owned);
-        let mut folders: Vec<_> = own.into_iter().chain(repository.common_directory()).collect();
-        folders.dedup();
-        folders
-            .into_iter()
-            .map(|folder| (folder, Watched::GitFolder))
-            .collect()
+        self.0.origin.watched(&self.0.options.root)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -268,26 +269,18 @@ pub fn read_jobs(folder: Option<&Path>) -> Result<JobDeclarations, SourceError> 
 }
 
 impl Inner {
-    /// The commit that is followed; `None` where the working tree is.
-    fn head(&self) -> Result<Option<Revision>, SourceError> {
-        if self.working_tree {
-            return Ok(None);
-        }
-        Ok(Some(self.repository.head(self.reference.as_deref())?))
-    }
-}
-
-impl Inner {
     fn read_commit(&self, revision: &Revision) -> Result<Reading, SourceError> {
-        let tree = self.repository.tree_at(revision)?;
+        let tree = self.origin.repository().tree_at(revision)?;
         let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
         let built = builder.build(&tree, revision.clone(), &self.options);
         drop(builder);
-        self.reading(built, revision)
+        let reading = self.reading(built, revision)?;
+        self.origin.keep(revision)?;
+        Ok(reading)
     }
 
     fn read_working_tree(&self) -> Result<Reading, SourceError> {
-        let tree = self.repository.working_tree();
+        let tree = self.origin.working_tree();
         let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
         let built = tree.snapshot(&mut builder, &self.options);
         drop(builder);
@@ -305,7 +298,7 @@ impl Inner {
                 faults,
             },
             SnapshotError::Unreadable(source) => SourceError::Unreadable {
-                repository: self.repository.path().to_owned(),
+                repository: self.origin.repository().path().to_owned(),
                 revision: revision.clone(),
                 source,
             },

@@ -57,7 +57,8 @@ impl Failure {
 }
 
 /// An error with everything underneath it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -25,6 +25,9 @@ pub struct DaemonRecord {
     pub revision: Option<Revision>,
     /// The newest commit, when its snapshot was refused, with one line a fault.
     pub refused: Option<(Revision, Vec<String>)>,
+    /// Since when the repository can't be read, and why.
+    #[serde(default)]
+    pub unreadable: Option<(DateTime<Utc>, String)>,
     /// When each scheduled job last began, by job name.
     pub last_fired: std::collections::BTreeMap<String, DateTime<Utc>>,
 }

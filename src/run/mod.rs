@@ -18,6 +18,7 @@ mod template;
 pub mod transition;
 pub mod yaml;
 
+pub use failure::chain;
 pub use lane::Rules;
 
 /// Locks what is changed by single assignments, inserts and removals alone: a panic elsewhere leaves it whole.

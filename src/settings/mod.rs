@@ -2,6 +2,7 @@
 //!
 //! [`Said`] is what was said, each part of it optional; [`Settings`] is what holds.
 
+mod git;
 mod said;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use said::{Colour, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said};
+pub use git::{GitAccess, GivenSecret};
+pub use said::{Colour, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said};
 
 use crate::values::names::{NameError, RegistryHost};
 
@@ -58,8 +60,10 @@ pub enum SettingsError {
 }
 
 /// The values that hold where nothing is said, by flag.
-pub const DEFAULTS: [(&str, &str); 13] = [
+pub const DEFAULTS: [(&str, &str); 15] = [
     ("reference", "HEAD"),
+    ("git-timeout", "5m"),
+    ("git-limit", "1024"),
     ("harbor-username", "admin"),
     ("harbor-writes", "4"),
     ("harbor-reads", "16"),
@@ -75,7 +79,7 @@ pub const DEFAULTS: [(&str, &str); 13] = [
 ];
 
 /// Where the values come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SourceSettings {
     /// The branch, tag or commit; `None` for HEAD.
     pub reference: Option<String>,
@@ -91,6 +95,8 @@ pub struct SourceSettings {
     pub registry_host: Option<RegistryHost>,
     /// A folder of job files.
     pub jobs: Option<PathBuf>,
+    /// How it is fetched, where it is behind a URL.
+    pub git: GitAccess,
 }
 
 /// How Harbor is reached.
@@ -157,6 +163,10 @@ pub struct SecretVariables {
     pub harbor_password: Option<SecretString>,
     /// `HARBORAGE_OIDC_CLIENT_SECRET`.
     pub oidc_client_secret: Option<SecretString>,
+    /// `HARBORAGE_GIT_PASSWORD`.
+    pub git_password: Option<SecretString>,
+    /// `HARBORAGE_GIT_TOKEN`.
+    pub git_token: Option<SecretString>,
 }
 
 /// What holds, from what was said.
@@ -188,14 +198,14 @@ impl Settings {
         self.said.repository.clone().ok_or(SettingsError::Missing {
             name: "repository",
             variable: "HARBORAGE_REPOSITORY",
-            hint: "the path of the values repository",
+            hint: "the path or URL of the values repository",
         })
     }
 
     /// How the repository is read.
     ///
     /// # Errors
-    /// When the registry's host is no host.
+    /// When the registry's host is no host, or what fetching needs can't be read.
     pub fn source(&self) -> Result<SourceSettings, SettingsError> {
         let registry_host =
             match &self.said.registry_host {
@@ -216,6 +226,7 @@ impl Settings {
             cluster: self.said.cluster.clone(),
             registry_host,
             jobs: self.said.jobs.clone(),
+            git: self.git()?,
         })
     }
 

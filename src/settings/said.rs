@@ -61,8 +61,8 @@ macro_rules! settings {
 settings! {
     /// Where the values are, and how they are read.
     RepositoryArgs, "Repository" {
-        /// The values repository: a checkout, a bare clone, or a plain folder
-        #[arg(value_name = "PATH")]
+        /// The values repository: a checkout, a bare clone, a plain folder, or a URL to fetch (https, http, ssh)
+        #[arg(value_name = "PATH|URL")]
         repository: PathBuf, "repository", "HARBORAGE_REPOSITORY";
         /// The branch, tag or commit to follow [default: HEAD]
         #[arg(value_name = "REF")]
@@ -85,6 +85,33 @@ settings! {
         /// A folder of job files that replace the built-in ones of the same name
         #[arg(value_name = "DIR")]
         jobs: PathBuf, "jobs", "HARBORAGE_JOBS";
+    }
+    /// How a repository behind a URL is fetched.
+    GitArgs, "Git host" {
+        /// Who signs in at the git host [default: the URL's user, else git]
+        #[arg(value_name = "NAME")]
+        git_username: String, "git-username", "HARBORAGE_GIT_USERNAME";
+        /// The file with the password, or the access token that stands for one (or `HARBORAGE_GIT_PASSWORD`)
+        #[arg(value_name = "FILE")]
+        git_password_file: PathBuf, "git-password-file", "HARBORAGE_GIT_PASSWORD_FILE";
+        /// The file with a token that is sent as a bearer token instead (or `HARBORAGE_GIT_TOKEN`)
+        #[arg(value_name = "FILE")]
+        git_token_file: PathBuf, "git-token-file", "HARBORAGE_GIT_TOKEN_FILE";
+        /// A PEM file with certificate authorities to trust beside the system's
+        #[arg(value_name = "FILE")]
+        git_ca_file: PathBuf, "git-ca-file", "HARBORAGE_GIT_CA_FILE";
+        /// The private key to sign in with over ssh (ed25519 or ecdsa, without a passphrase)
+        #[arg(value_name = "FILE")]
+        git_ssh_key_file: PathBuf, "git-ssh-key-file", "HARBORAGE_GIT_SSH_KEY_FILE";
+        /// The keys that ssh hosts must have, as ssh-keyscan prints them
+        #[arg(value_name = "FILE")]
+        git_known_hosts_file: PathBuf, "git-known-hosts-file", "HARBORAGE_GIT_KNOWN_HOSTS_FILE";
+        /// How long one fetch may take in all [default: 5m]
+        #[arg(value_name = "DURATION")]
+        git_timeout: String, "git-timeout", "HARBORAGE_GIT_TIMEOUT";
+        /// How much one fetch may bring, in MiB [default: 1024]
+        #[arg(value_name = "MIB")]
+        git_limit: usize, "git-limit", "HARBORAGE_GIT_LIMIT";
     }
     /// How Harbor is reached.
     HarborArgs, "Harbor" {

@@ -1,5 +1,6 @@
 //! The program itself, run as a user runs it.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -7,7 +8,6 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::repository::ValuesRepository;
 use super::support::Stage;
 
 /// A folder with the files that the program is given.
@@ -31,17 +31,17 @@ impl Folder {
     }
 }
 
-/// The program with a command, and settings that lead to the stage.
+/// The program with a command, a path or URL, and settings that lead to the stage.
 pub(crate) fn harborage(
     command: &str,
-    repository: &ValuesRepository,
+    repository: impl AsRef<OsStr>,
     stage: &Stage,
     folder: &Folder,
 ) -> Command {
     let mut program = bare();
     program
         .arg(command)
-        .arg(repository.path())
+        .arg(repository)
         .args(["--harbor-url", &stage.harbor.base_url()])
         .args(["--kubernetes-url", &stage.kubernetes.base_url()])
         .arg("--harbor-password-file")

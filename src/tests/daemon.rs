@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::binary::{Folder, bare, harborage, run};
 use super::end_state::{assert_provisioned, end_state};
+use super::git_server::{GitServer, Manners};
 use super::repository::ValuesRepository;
 use super::support::Stage;
 
@@ -16,7 +17,7 @@ const HOST: &str = "harbor.demo.example.com";
 /// How long anything may take before a test is given up: far more than it ever takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn daemon(repository: &ValuesRepository, stage: &Stage, folder: &Folder) -> Child {
+fn daemon(repository: impl AsRef<std::ffi::OsStr>, stage: &Stage, folder: &Folder) -> Child {
     let mut program = harborage("run", repository, stage, folder);
     // A long poll: what is noticed in time is noticed by watching.
     program
@@ -86,6 +87,21 @@ async fn until_status_is_ready(folder: &Folder) -> super::binary::Ended {
     tokio::time::timeout(PATIENCE, waiting)
         .await
         .expect("waited in vain for a status that is ready")
+}
+
+/// Waits until the status has a part.
+async fn until_told(folder: &Folder, part: &str) -> super::binary::Ended {
+    let waiting = async {
+        loop {
+            let told = status(folder, &[]).await;
+            if told.stdout.contains(part) {
+                return told;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain for {part:?}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,15 +183,7 @@ async fn a_refused_commit_changes_nothing_and_is_told() {
     repository.write("env/settings/cluster.yaml", "spec: [broken");
     repository.remove_team("blue");
     repository.commit("break everything");
-    let told = tokio::time::timeout(PATIENCE, async {
-        loop {
-            let told = status(&folder, &[]).await;
-            if told.stdout.contains("refused") {
-                return told;
-            }
-        }
-    });
-    let told = told.await.unwrap();
+    let told = until_told(&folder, "refused").await;
     assert!(
         told.stdout.contains("env/settings/cluster.yaml"),
         "{}",
@@ -201,6 +209,58 @@ async fn a_refused_commit_changes_nothing_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_behind_a_url_is_followed_and_what_it_said_last_holds_while_it_is_away() {
+    let repository = ValuesRepository::with_teams(&["blue"]);
+    let host = GitServer::serve(repository.path()).await;
+    host.behave(Manners {
+        // echo -n git:hunter2 | base64
+        login: Some("Basic Z2l0Omh1bnRlcjI=".to_owned()),
+        ..Manners::default()
+    });
+    let stage = Stage::with_namespaces(&["blue", "green"]).await;
+    let folder = Folder::new(&stage);
+    let start = || {
+        let mut program = harborage("run", host.url(), &stage, &folder);
+        program
+            .args(["--poll", "100ms"])
+            .env("HARBORAGE_GIT_PASSWORD", "hunter2")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        program.spawn().unwrap()
+    };
+    let mut child = start();
+    until(&stage, "the first team is ready", || ready(&stage, "blue")).await;
+    until_status_is_ready(&folder).await;
+    host.behave(Manners {
+        status: Some(503),
+        ..Manners::default()
+    });
+    until_told(&folder, "the repository can't be read since").await;
+
+    signal(&child, "-TERM");
+    child.wait().await.unwrap();
+    stage
+        .kubernetes
+        .alter(|state| state.delete_secret("team-blue", "harbor-pullsecret"));
+    let child = start();
+    until(&stage, "the team is mended by what is known", || {
+        ready(&stage, "blue")
+    })
+    .await;
+
+    repository.write_team("green");
+    repository.commit("green comes");
+    host.behave(Manners {
+        login: Some("Basic Z2l0Omh1bnRlcjI=".to_owned()),
+        ..Manners::default()
+    });
+    until(&stage, "the new team is ready", || ready(&stage, "green")).await;
+    let told = until_status_is_ready(&folder).await;
+    assert!(!told.stdout.contains("can't be read"), "{}", told.stdout);
+    drop(child);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_working_tree_is_followed_without_a_commit() {
     let repository = ValuesRepository::with_teams(&["blue"]);
     let stage = Stage::with_namespaces(&["blue", "green"]).await;
@@ -222,15 +282,23 @@ async fn a_working_tree_is_followed_without_a_commit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_printed_holds_a_secret() {
+    use base64::Engine as _;
     use secrecy::ExposeSecret as _;
     let repository = ValuesRepository::with_teams(&["blue"]);
     let stage = Stage::with_namespaces(&["blue"]).await;
     let folder = Folder::new(&stage);
-    let mut program = harborage("apply", &repository, &stage, &folder);
-    program.args(["--log", "trace"]);
+    let host = GitServer::serve(repository.path()).await;
+    let mut program = harborage("apply", host.url(), &stage, &folder);
+    program
+        .args(["--log", "trace"])
+        .env("HARBORAGE_GIT_PASSWORD", "a-git-password");
     let ended = run(program).await;
     assert_eq!(ended.status, Some(0));
+    let login = base64::engine::general_purpose::STANDARD.encode("git:a-git-password");
+    assert!(host.asked().iter().all(|asked| asked.ends_with(&login)));
     let mut secrets = vec![
+        "a-git-password".to_owned(),
+        login,
         stage.harbor.admin_password().expose_secret().to_owned(),
         "a-client-secret".to_owned(),
     ];

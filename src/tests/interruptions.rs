@@ -33,21 +33,9 @@ fn run_settings() -> RunSettings {
     }
 }
 
-fn source_settings() -> SourceSettings {
-    SourceSettings {
-        reference: None,
-        working_tree: false,
-        root: None,
-        layout: None,
-        cluster: None,
-        registry_host: None,
-        jobs: None,
-    }
-}
-
 /// One pass inside this process, with clients that give up on a call that hangs.
 async fn apply(repository: &ValuesRepository, stage: &Stage) -> Outcome {
-    let source = Source::open(repository.path(), &source_settings()).unwrap();
+    let source = Source::open(repository.path(), &SourceSettings::default(), None).unwrap();
     let reading = source.read_head().await.unwrap();
     let harbor = HarborClient::new(stage.harbor_settings()).unwrap();
     let cluster = stage.cluster_client().await;

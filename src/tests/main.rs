@@ -15,6 +15,10 @@ mod end_state;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod git_network;
+#[cfg(test)]
+mod git_server;
+#[cfg(test)]
 mod harbor_edge;
 #[cfg(test)]
 mod interruptions;

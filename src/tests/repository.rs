@@ -85,6 +85,12 @@ impl ValuesRepository {
     }
 }
 
+impl AsRef<std::ffi::OsStr> for ValuesRepository {
+    fn as_ref(&self) -> &std::ffi::OsStr {
+        self.path().as_os_str()
+    }
+}
+
 fn cluster(domain: &str) -> String {
     format!(
         "kind: AplCluster\nmetadata:\n  name: cluster\nspec:\n  name: demo\n  provider: custom\n  domainSuffix: {domain}\n"
