@@ -14,6 +14,7 @@
 //!   seen here.
 
 mod api;
+mod signing;
 pub mod state;
 
 use std::{
@@ -30,6 +31,7 @@ use chrono::Utc;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::api::{Environment, Service};
+pub use self::signing::{SigningKey, SigningKeyError};
 use self::state::{Moment, Robot, State, generate_secret};
 use super::{ServeError, ServerHandle, Weather, serve};
 
@@ -49,6 +51,8 @@ pub struct HarborOptions {
     pub issuers: Vec<String>,
     /// How long a wrong password waits, and locks its name.
     pub penalty: Duration,
+    /// What signs the registry's tokens; none for something that only it can check.
+    pub signing_key: Option<SigningKey>,
     /// How its calls fare.
     pub weather: Weather,
 }
@@ -61,6 +65,7 @@ impl Default for HarborOptions {
             external_url: None,
             issuers: Vec::new(),
             penalty: PENALTY,
+            signing_key: None,
             weather: Weather::default(),
         }
     }
@@ -129,6 +134,7 @@ impl HarborStandIn {
             external_url: String::new(),
             issuers: options.issuers,
             penalty: options.penalty,
+            signing_key: options.signing_key,
         };
         let service = Arc::new(Service::new(state, environment, Box::new(clock)));
         let server = serve(Arc::clone(&service) as Arc<_>, options.weather).await?;

@@ -32,7 +32,10 @@ use access::Principal;
 use refusal::{Outcome, Refusal};
 pub(super) use service::Service;
 
-use super::state::{Moment, State};
+use super::{
+    SigningKey,
+    state::{Moment, State},
+};
 use crate::rehearsal::{Answer, Request};
 
 /// What a stand-in is told about the world around it.
@@ -44,6 +47,8 @@ pub(super) struct Environment {
     pub(super) issuers: Vec<String>,
     /// How long a wrong password delays its answer and locks its name.
     pub(super) penalty: Duration,
+    /// What signs the registry's tokens.
+    pub(super) signing_key: Option<SigningKey>,
 }
 
 /// One call on its way.

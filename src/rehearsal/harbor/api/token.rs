@@ -8,12 +8,15 @@ use super::{
     Ask, json,
     refusal::{Outcome, Refusal},
 };
-use crate::rehearsal::{Answer, harbor::state::State};
+use crate::rehearsal::{
+    Answer,
+    harbor::{SigningKey, state::State},
+};
 
 /// Who signs the tokens, and what they are for.
 const ISSUER: &str = "harbor-token-issuer";
 const SERVICE: &str = "harbor-registry";
-/// What signs them. It proves nothing to anybody else, which nobody needs.
+/// What signs them where no key was given. It proves nothing to anybody else.
 const KEY: &[u8; 32] = b"the rehearsal's registry, signed";
 
 /// Gives a token to whoever asks for a scope: a wrong password too gets one, which
@@ -48,7 +51,7 @@ pub(super) fn issue(ask: &Ask, state: &State) -> Outcome {
         "jti": format!("{:016x}", rand::random::<u64>()),
         "access": access,
     });
-    let token = sign(&claims);
+    let token = sign(ask.environment.signing_key.as_ref(), &claims)?;
     let body = value!({
         "token": token,
         "access_token": "",
@@ -94,13 +97,24 @@ fn granted(ask: &Ask, state: &State, scope: &str) -> Value {
     value!({"type": kind, "name": name, "actions": actions})
 }
 
-/// A token of the usual three parts, signed with HMAC-SHA256.
-fn sign(claims: &Value) -> String {
-    let header = value!({"typ": "JWT", "alg": "HS256"});
+/// A token of the usual three parts, signed by RS256 if there is a key for it.
+fn sign(key: Option<&SigningKey>, claims: &Value) -> Result<String, Refusal> {
+    let header = match key {
+        None => value!({"alg": "HS256", "typ": "JWT"}),
+        Some(key) => value!({"alg": "RS256", "kid": key.id(), "typ": "JWT"}),
+    };
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", encode(&header), encode(claims));
-    let signature = URL_SAFE_NO_PAD.encode(hmac(signed.as_bytes()));
-    format!("{signed}.{signature}")
+    let signature = signature(key, &signed)?;
+    Ok(format!("{signed}.{signature}"))
+}
+
+fn signature(key: Option<&SigningKey>, signed: &str) -> Result<String, Refusal> {
+    let signature = match key {
+        None => hmac(signed.as_bytes()).to_vec(),
+        Some(key) => key.sign(signed.as_bytes()).map_err(|_| Refusal::internal())?,
+    };
+    Ok(URL_SAFE_NO_PAD.encode(signature))
 }
 
 fn hmac(message: &[u8]) -> [u8; 32] {
@@ -122,24 +136,27 @@ fn hmac(message: &[u8]) -> [u8; 32] {
         .into()
 }
 
-/// Whether this is a token of ours that is still good.
-fn is_good(token: &str, now: i64) -> bool {
-    let Some((signed, signature)) = token.rsplit_once('.') else {
+/// Whether this is a token of ours that is still good. Both ways to sign give a
+/// message the same signature each time.
+fn is_good(key: Option<&SigningKey>, token: &str, now: i64) -> bool {
+    let Some((signed, signed_by)) = token.rsplit_once('.') else {
         return false;
     };
     let claims = signed
         .split_once('.')
         .and_then(|(_, claims)| URL_SAFE_NO_PAD.decode(claims).ok());
     let claims: Option<Value> = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    URL_SAFE_NO_PAD.encode(hmac(signed.as_bytes())) == signature
-        && claims.is_some_and(|claims| claims["exp"].as_i64().is_some_and(|end| now < end))
+    claims.is_some_and(|claims| claims["exp"].as_i64().is_some_and(|end| now < end))
+        && signature(key, signed).is_ok_and(|signature| signature == signed_by)
 }
 
 /// `/v2/`: a client asks whether it is signed in, and is told where to do that.
 pub(super) fn greet(ask: &Ask) -> Answer {
     let authorization = ask.request.header("authorization").unwrap_or_default();
     let bearer = authorization.strip_prefix("Bearer ").unwrap_or_default();
-    if ask.who.is_authenticated() || is_good(bearer, ask.now.timestamp()) {
+    if ask.who.is_authenticated()
+        || is_good(ask.environment.signing_key.as_ref(), bearer, ask.now.timestamp())
+    {
         let answer = Answer::new(200).body("application/json; charset=utf-8", "{}");
         return answer.header("docker-distribution-api-version", "registry/2.0");
     }
@@ -163,10 +180,15 @@ mod tests {
 
     #[test]
     fn only_a_token_that_was_signed_here_and_has_time_left_is_good() {
-        let token = sign(&value!({"exp": 100}));
-        assert!(is_good(&token, 99));
-        assert!(!is_good(&token, 100));
-        assert!(!is_good(&format!("{token}x"), 99));
-        assert!(!is_good("a.b.c", 0));
+        let pem = include_bytes!("../../../../fixtures/harbor/worthless-key.pem");
+        let key = SigningKey::from_pem(pem).unwrap();
+        for (key, other) in [(None, Some(&key)), (Some(&key), None)] {
+            let token = sign(key, &value!({"exp": 100})).unwrap();
+            assert!(is_good(key, &token, 99));
+            assert!(!is_good(key, &token, 100));
+            assert!(!is_good(key, &format!("{token}x"), 99));
+            assert!(!is_good(other, &token, 99));
+            assert!(!is_good(key, "a.b.c", 0));
+        }
     }
 }
