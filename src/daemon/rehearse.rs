@@ -249,6 +249,7 @@ impl Stage {
         let kubernetes = KubernetesStandIn::start(KubernetesOptions {
             state: kubernetes_state,
             weather,
+            ..KubernetesOptions::default()
         })
         .await?;
         let servers = connect::connect(

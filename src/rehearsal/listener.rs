@@ -41,14 +41,16 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Wire {
 /// A TCP listener that hands out cuttable connections.
 pub(super) struct CuttableListener {
     inner: TcpListener,
+    all: CancellationToken,
 }
 
 impl CuttableListener {
-    /// Binds a free port of 127.0.0.1.
-    pub(super) async fn bind() -> io::Result<(Self, SocketAddr)> {
-        let inner = TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// Binds a port of 127.0.0.1, a free one if none is given. `all` cuts every
+    /// connection at once.
+    pub(super) async fn bind(port: Option<u16>, all: CancellationToken) -> io::Result<(Self, SocketAddr)> {
+        let inner = TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).await?;
         let address = inner.local_addr()?;
-        Ok((Self { inner }, address))
+        Ok((Self { inner, all }, address))
     }
 }
 
@@ -61,7 +63,7 @@ impl Listener for CuttableListener {
         // Small answers must not wait for the peer's acknowledgement. A socket that
         // refuses the option is merely slower.
         stream.set_nodelay(true).ok();
-        let token = CancellationToken::new();
+        let token = self.all.child_token();
         let wire = Wire(token.clone());
         (
             Cuttable {

@@ -39,13 +39,15 @@ const COARSE: Duration = Duration::from_millis(100);
 /// How much earlier a short sleep ends, since waking up takes about as long; what
 /// is left is spent yielding.
 const LEAD: Duration = Duration::from_micros(400);
+/// How long the calls in flight have when the server stops.
+const GRACE: Duration = Duration::from_secs(1);
 /// Bodies above this are refused with 413.
 const LARGEST_BODY: usize = 128 << 20;
 
 /// Why a stand-in did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// No port of the loopback address could be bound.
+    /// The port of the loopback address could not be bound.
     #[error("could not listen on 127.0.0.1")]
     Bind(#[source] std::io::Error),
 }
@@ -60,6 +62,7 @@ struct Server {
     observer: Mutex<Option<Observer>>,
     injections: Mutex<Vec<Injection>>,
     closing: CancellationToken,
+    cutting: CancellationToken,
 }
 
 /// A running server; it stops when this is dropped.
@@ -69,12 +72,19 @@ pub struct ServerHandle {
     task: Option<JoinHandle<()>>,
 }
 
-/// Serves a stand-in on a free port of 127.0.0.1.
+/// Serves a stand-in on a port of 127.0.0.1, a free one if none is given.
 ///
 /// # Errors
-/// When no port can be bound.
-pub async fn serve(handler: Arc<dyn Handler>, weather: Weather) -> Result<ServerHandle, ServeError> {
-    let (listener, address) = CuttableListener::bind().await.map_err(ServeError::Bind)?;
+/// When the port cannot be bound.
+pub async fn serve(
+    handler: Arc<dyn Handler>,
+    weather: Weather,
+    port: Option<u16>,
+) -> Result<ServerHandle, ServeError> {
+    let cutting = CancellationToken::new();
+    let (listener, address) = CuttableListener::bind(port, cutting.clone())
+        .await
+        .map_err(ServeError::Bind)?;
     let server = Arc::new(Server {
         handler,
         ledger: Mutex::default(),
@@ -82,6 +92,7 @@ pub async fn serve(handler: Arc<dyn Handler>, weather: Weather) -> Result<Server
         observer: Mutex::default(),
         injections: Mutex::default(),
         closing: CancellationToken::new(),
+        cutting,
     });
     let service = Router::new()
         .fallback(take)
@@ -130,6 +141,12 @@ impl ServerHandle {
         lock(&self.server.ledger).reset();
     }
 
+    /// The weather as it is now.
+    #[must_use]
+    pub fn weather(&self) -> Weather {
+        *lock(&self.server.weather)
+    }
+
     /// Changes the weather for the calls to come.
     pub fn set_weather(&self, weather: Weather) {
         *lock(&self.server.weather) = weather;
@@ -158,11 +175,15 @@ impl ServerHandle {
         *lock(&self.server.observer) = None;
     }
 
-    /// Stops listening, lets the calls in flight end and cuts those that hang.
+    /// Stops listening and closes what is open: connections without a call and calls
+    /// that hang at once, the others after their answer or, when that is longer than
+    /// a second in coming, without one.
     pub async fn stop(mut self) {
         self.server.closing.cancel();
-        if let Some(task) = self.task.take() {
-            // A panic of the serving task has been reported by the runtime already.
+        let Some(mut task) = self.task.take() else { return };
+        // A panic of the serving task has been reported by the runtime already.
+        if tokio::time::timeout(GRACE, &mut task).await.is_err() {
+            self.server.cutting.cancel();
             task.await.ok();
         }
     }

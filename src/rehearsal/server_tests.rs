@@ -30,7 +30,7 @@ impl Handler for Counter {
 
 async fn start() -> (Arc<Counter>, ServerHandle) {
     let counter = Arc::new(Counter::default());
-    let handle = serve(counter.clone(), Weather::default()).await.unwrap();
+    let handle = serve(counter.clone(), Weather::default(), None).await.unwrap();
     (counter, handle)
 }
 
@@ -145,4 +145,38 @@ async fn a_stopped_server_no_longer_listens() {
     ask(&handle, "GET", "/x").await;
     handle.stop().await;
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_stopped_server_keeps_no_connection_and_its_port_is_free_again() {
+    let (counter, handle) = start().await;
+    let address = handle.address();
+    let whole = "GET /x HTTP/1.1\r\nHost: here\r\n\r\n";
+    let mut open = Vec::new();
+    // One that never asked, one between two calls, and two in the middle of a call.
+    for sent in [
+        "",
+        whole,
+        "GET /x HT",
+        "POST /x HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n1",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        if sent == whole {
+            let mut answer = [0; 512];
+            assert_ne!(stream.read(&mut answer).await.unwrap(), 0);
+        }
+        open.push(stream);
+    }
+    handle.stop().await;
+    for mut stream in open {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.ok();
+        assert_eq!(rest, b"");
+    }
+    let again = serve(counter, Weather::default(), Some(address.port()))
+        .await
+        .unwrap();
+    assert_eq!(again.address(), address);
+    assert!(ask(&again, "GET", "/x").await.ends_with("/x 2"));
 }

@@ -43,6 +43,10 @@ pub const PENALTY: Duration = Duration::from_millis(1500);
 pub struct HarborOptions {
     /// What it holds; none for a Harbor after its first start.
     pub state: Option<State>,
+    /// The port that it listens on; none for a free one.
+    pub port: Option<u16>,
+    /// How far its clock is ahead.
+    pub ahead: Duration,
     /// The administrator's password, also of a saved state.
     pub admin_password: SecretString,
     /// The URL that it believes to be reached by; none for its own address.
@@ -61,6 +65,8 @@ impl Default for HarborOptions {
     fn default() -> Self {
         Self {
             state: None,
+            port: None,
+            ahead: Duration::ZERO,
             admin_password: SecretString::from(generate_secret()),
             external_url: None,
             issuers: Vec::new(),
@@ -113,12 +119,12 @@ impl Deref for HarborStandIn {
 }
 
 impl HarborStandIn {
-    /// Starts a stand-in on a free port of 127.0.0.1.
+    /// Starts a stand-in on 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be bound.
+    /// When the port cannot be bound.
     pub async fn start(options: HarborOptions) -> Result<Self, ServeError> {
-        let ahead = Arc::new(AtomicI64::new(0));
+        let ahead = Arc::new(AtomicI64::new(milliseconds(options.ahead)));
         let offset = Arc::clone(&ahead);
         let clock =
             move || -> Moment { Utc::now() + chrono::Duration::milliseconds(offset.load(Ordering::Relaxed)) };
@@ -137,7 +143,7 @@ impl HarborStandIn {
             signing_key: options.signing_key,
         };
         let service = Arc::new(Service::new(state, environment, Box::new(clock)));
-        let server = serve(Arc::clone(&service) as Arc<_>, options.weather).await?;
+        let server = serve(Arc::clone(&service) as Arc<_>, options.weather, options.port).await?;
         service.environment().external_url = options.external_url.unwrap_or_else(|| server.base_url());
         Ok(Self {
             server,
@@ -147,9 +153,24 @@ impl HarborStandIn {
         })
     }
 
-    /// Stops listening, lets the calls in flight end and cuts those that hang.
-    pub async fn stop(self) {
+    /// Stops it, see [`ServerHandle::stop`]. Returns what starts it again as it was,
+    /// on the same address, but for its sessions, counters, injections and observer.
+    pub async fn stop(self) -> HarborOptions {
+        let (weather, port) = (self.server.weather(), Some(self.server.address().port()));
         self.server.stop().await;
+        let environment = self.service.environment().clone();
+        let ahead = u64::try_from(self.ahead.load(Ordering::Relaxed)).unwrap_or_default();
+        HarborOptions {
+            state: Some(self.service.world().state.clone()),
+            port,
+            ahead: Duration::from_millis(ahead),
+            admin_password: self.admin_password,
+            external_url: Some(environment.external_url),
+            issuers: environment.issuers,
+            penalty: environment.penalty,
+            signing_key: environment.signing_key,
+            weather,
+        }
     }
 
     /// The password of `admin`, as it was given at the start.
@@ -184,8 +205,7 @@ impl HarborStandIn {
 
     /// Moves the stand-in's clock forward.
     pub fn advance(&self, time: Duration) {
-        let milliseconds = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        self.ahead.fetch_add(milliseconds, Ordering::Relaxed);
+        self.ahead.fetch_add(milliseconds(time), Ordering::Relaxed);
     }
 
     /// The time by the stand-in's clock.
@@ -223,6 +243,10 @@ impl HarborStandIn {
         })?;
         std::fs::write(path, text).map_err(|source| SavedStateError::File { path: shown, source })
     }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Reads what [`HarborStandIn::save`] wrote.

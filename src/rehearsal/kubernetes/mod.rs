@@ -25,6 +25,8 @@ use super::{ServeError, ServerHandle, Weather, serve};
 pub struct KubernetesOptions {
     /// What it holds; none for an empty cluster.
     pub state: Option<KubernetesState>,
+    /// The port that it listens on; none for a free one.
+    pub port: Option<u16>,
     /// How its calls fare.
     pub weather: Weather,
 }
@@ -45,14 +47,27 @@ impl std::ops::Deref for KubernetesStandIn {
 }
 
 impl KubernetesStandIn {
-    /// Starts a stand-in on a free port of 127.0.0.1.
+    /// Starts a stand-in on 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be bound.
+    /// When the port cannot be bound.
     pub async fn start(options: KubernetesOptions) -> Result<Self, ServeError> {
         let state = Arc::new(Mutex::new(options.state.unwrap_or_default()));
-        let server = serve(Arc::new(Service::new(state.clone())), options.weather).await?;
+        let service = Arc::new(Service::new(state.clone()));
+        let server = serve(service, options.weather, options.port).await?;
         Ok(Self { server, state })
+    }
+
+    /// Stops it, see [`ServerHandle::stop`]. Returns what starts it again as it was,
+    /// on the same address.
+    pub async fn stop(self) -> KubernetesOptions {
+        let (weather, port) = (self.server.weather(), Some(self.server.address().port()));
+        self.server.stop().await;
+        KubernetesOptions {
+            state: Some(lock(&self.state).clone()),
+            port,
+            weather,
+        }
     }
 
     /// Makes a namespace with its `default` service account, unless it is there.

@@ -11,6 +11,8 @@ use tokio::{
 use super::*;
 use crate::rehearsal::Failure;
 
+mod restart;
+
 const DAY: Duration = Duration::from_hours(24);
 
 async fn start() -> HarborStandIn {
