@@ -14,6 +14,7 @@
 //!   seen here.
 
 mod api;
+mod login;
 mod signing;
 pub mod state;
 
@@ -31,6 +32,7 @@ use chrono::Utc;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::api::{Environment, Service};
+pub use self::login::OidcLogin;
 pub use self::signing::{SigningKey, SigningKeyError};
 use self::state::{Moment, Robot, State, generate_secret};
 use super::{ServeError, ServerHandle, Weather, serve};

@@ -28,14 +28,14 @@ impl Principal {
     }
 
     pub(super) fn is_sysadmin(&self) -> bool {
-        matches!(self, Self::User(user) if user.sysadmin)
+        matches!(self, Self::User(user) if user.is_admin())
     }
 
     /// Whether an action on something of Harbor as a whole is granted.
     pub(super) fn can(&self, resource: &str, action: &str) -> bool {
         match self {
             Self::Anonymous => false,
-            Self::User(user) => user.sysadmin,
+            Self::User(user) => user.is_admin(),
             Self::Robot(robot, _) => holds(robot, resource, action, |scope| scope == Scope::System),
         }
     }
@@ -54,7 +54,7 @@ impl Principal {
         }
         match self {
             Self::Anonymous => false,
-            Self::User(user) if user.sysadmin => true,
+            Self::User(user) if user.is_admin() => true,
             Self::User(user) => project.is_some_and(|project| {
                 state
                     .roles_of(user, project.id)

@@ -11,6 +11,7 @@ mod configurations;
 mod groups;
 mod members;
 mod metadata;
+pub(super) mod oidc;
 mod permissions;
 mod projects;
 mod query;
@@ -29,7 +30,8 @@ mod users;
 use std::time::Duration;
 
 use access::Principal;
-use refusal::{Outcome, Refusal};
+use refusal::Outcome;
+pub(super) use refusal::Refusal;
 pub(super) use service::Service;
 
 use super::{

@@ -9,7 +9,7 @@ pub(super) type Outcome = Result<Answer, Refusal>;
 
 /// An answer that reports an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(in crate::rehearsal::harbor) struct Refusal {
     status: u16,
     /// None for an empty body.
     error: Option<(&'static str, String)>,
@@ -68,6 +68,11 @@ impl Refusal {
         Self::new(409, "CONFLICT", message)
     }
 
+    /// 409 of a login: what is wrapped keeps its status and loses its code.
+    pub(super) fn wrapped_conflict(message: impl Into<String>) -> Self {
+        Self::new(409, "UNKNOWN", message)
+    }
+
     /// 412.
     pub(super) fn precondition(message: impl Into<String>) -> Self {
         Self::new(412, "PRECONDITION", message)
@@ -105,6 +110,16 @@ impl Refusal {
             429 => Self::new(429, "TOO_MANY_REQUEST", "too many requests"),
             status => Self::new(status, "UNKNOWN", "internal server error"),
         }
+    }
+
+    /// The status of the answer.
+    pub(in crate::rehearsal::harbor) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What the answer says.
+    pub(in crate::rehearsal::harbor) fn message(&self) -> &str {
+        self.error.as_ref().map_or("", |(_, message)| message)
     }
 
     /// The refusal as an answer.

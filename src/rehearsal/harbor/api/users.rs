@@ -51,13 +51,10 @@ impl Row for User {
     }
 }
 
-fn render(state: &State, user: &User, with_identity: bool) -> Value {
-    let admin_group = state.settings().text("oidc_admin_group");
-    let is_admin_by_group = state
-        .group_named(&admin_group)
-        .is_some_and(|group| state.settings().is_oidc() && user.groups.contains(&group.id));
+/// What the login said of a user's role is known of oneself only.
+fn render(ask: &Ask, user: &User, with_identity: bool) -> Value {
     let mut rendered = value!({
-        "admin_role_in_auth": with_identity && is_admin_by_group,
+        "admin_role_in_auth": is_self(ask, user.id) && user.admin_by_group,
         "creation_time": time(user.created),
         "realname": user.realname,
         "sysadmin_flag": user.sysadmin,
@@ -107,7 +104,7 @@ pub(super) fn list(ask: &Ask, state: &State) -> Outcome {
     let shown: Vec<Value> = query
         .cut(&rows)
         .iter()
-        .map(|user| render(state, user, false))
+        .map(|user| render(ask, user, false))
         .collect();
     Ok(query.headers(ask, rows.len(), json(200, &Value::Array(shown))))
 }
@@ -142,11 +139,11 @@ pub(super) fn current(ask: &Ask, state: &State) -> Outcome {
         Principal::Robot(..) => Err(Refusal::precondition(
             "get current user not available for security context: robot",
         )),
-        Principal::User(user) => shown(state, user.id),
+        Principal::User(user) => shown(ask, state, user.id),
     }
 }
 
-fn shown(state: &State, id: i64) -> Outcome {
+fn shown(ask: &Ask, state: &State, id: i64) -> Outcome {
     let user = state
         .user(id)
         .ok_or_else(|| Refusal::not_found(format!("user {id} not found")))?;
@@ -155,7 +152,7 @@ fn shown(state: &State, id: i64) -> Outcome {
         // A user without an identity is one that Harbor cannot show in this mode.
         return Err(Refusal::internal());
     }
-    Ok(json(200, &render(state, user, with_identity)))
+    Ok(json(200, &render(ask, user, with_identity)))
 }
 
 fn is_self(ask: &Ask, id: i64) -> bool {
@@ -168,7 +165,7 @@ pub(super) fn get(ask: &Ask, state: &State) -> Outcome {
     if !is_self(ask, id) && !ask.who.can("user", "read") {
         return Err(Refusal::forbidden(format!("Not authorized to read user: {id}")));
     }
-    shown(state, id)
+    shown(ask, state, id)
 }
 
 pub(super) fn create(ask: &Ask, state: &mut State) -> Outcome {
@@ -208,6 +205,7 @@ pub(super) fn create(ask: &Ask, state: &mut State) -> Outcome {
             password: Some(StoredSecret::new(body.text("password"))),
             identity: None,
             groups: Vec::new(),
+            admin_by_group: false,
             deleted: false,
             created: ask.now,
             updated: ask.now,

@@ -41,13 +41,17 @@ impl State {
         Ok(id)
     }
 
-    /// The number of the group of this name, which is created when it is not there.
-    pub(super) fn onboard_group(&mut self, name: &str) -> i64 {
-        match self.group_ids.get(name) {
-            Some(id) => *id,
-            // It was just seen that the name is free.
-            None => self.insert_group(name, OIDC, "").unwrap_or_default(),
+    /// The numbers of the groups that a login names, which are created when they are
+    /// not there. A name that a group of another kind has is passed over.
+    pub fn onboard_groups(&mut self, names: &[String]) -> Vec<i64> {
+        let mut ids = Vec::new();
+        for name in names {
+            match self.group_named(name).filter(|group| group.kind == OIDC) {
+                Some(group) => ids.push(group.id),
+                None => ids.extend(self.insert_group(name, OIDC, "")),
+            }
         }
+        ids
     }
 
     /// Uses up a number, as an insert does that is rolled back later.
@@ -76,16 +80,7 @@ impl State {
         if let Some(group) = self.rows.groups.remove(&id) {
             self.group_ids.remove(&group.name);
         }
-        let members: Vec<(i64, i64)> = self
-            .rows
-            .members
-            .values()
-            .filter(|member| member.kind == MemberKind::Group && member.entity_id == id)
-            .map(|member| (member.project_id, member.id))
-            .collect();
-        for (project, member) in members {
-            self.remove_member(project, member);
-        }
+        self.remove_members(MemberKind::Group, id);
     }
 
     /// The group of this number.

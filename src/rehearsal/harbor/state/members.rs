@@ -85,6 +85,20 @@ impl State {
         }
     }
 
+    /// Ends all memberships of a user or group.
+    pub(super) fn remove_members(&mut self, kind: MemberKind, entity_id: i64) {
+        let members: Vec<(i64, i64)> = self
+            .rows
+            .members
+            .values()
+            .filter(|member| member.kind == kind && member.entity_id == entity_id)
+            .map(|member| (member.project_id, member.id))
+            .collect();
+        for (project, member) in members {
+            self.remove_member(project, member);
+        }
+    }
+
     /// Sets a member's role, whatever the number.
     pub fn set_role(&mut self, project_id: i64, id: i64, role: i64) {
         if let Some(member) = self

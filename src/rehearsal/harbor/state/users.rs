@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Duplicate, Moment, State, StoredSecret, take};
+use super::{Duplicate, MemberKind, Moment, State, StoredSecret, take};
 
 /// A user.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct User {
     pub identity: Option<OidcIdentity>,
     /// The groups that the last OIDC login named, by number.
     pub groups: Vec<i64>,
+    /// Whether one of these was the administrators'.
+    #[serde(default)]
+    pub admin_by_group: bool,
     /// Deleted users stay as rows, renamed so that their name is free.
     pub deleted: bool,
     /// When the row was made.
@@ -72,10 +75,17 @@ impl User {
             password: Some(StoredSecret::new(password)),
             identity: None,
             groups: Vec::new(),
+            admin_by_group: false,
             deleted: false,
             created: now,
             updated: now,
         }
+    }
+
+    /// Whether the user administers all of Harbor, for whatever reason.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.sysadmin || self.admin_by_group
     }
 }
 
@@ -104,78 +114,63 @@ impl State {
         }
     }
 
-    /// Does what a first OIDC login does: makes the user and its identity, and a
-    /// group for every name in the claim. A later login of the same identity only
-    /// renews the groups.
+    /// Ties a user to an identity.
     ///
     /// # Errors
-    /// When the name or the address belongs to somebody else, which is how a user
-    /// who was made anew at the provider is locked out.
-    pub fn onboard(
+    /// When somebody has the identity already, be it a deleted user.
+    pub fn insert_identity(
         &mut self,
-        username: &str,
-        email: &str,
+        user: i64,
         subiss: &str,
-        claim: &[String],
-        secret: &str,
+        secret: String,
         now: Moment,
-    ) -> Result<i64, Duplicate> {
-        let known = self
-            .rows
-            .users
-            .values()
-            .find(|user| {
-                user.identity
-                    .as_ref()
-                    .is_some_and(|identity| identity.subiss == subiss)
-            })
-            .map(|user| user.id);
-        let id = match known {
-            Some(id) => id,
-            None => self.insert_user(|id| User {
+    ) -> Result<(), Duplicate> {
+        let id = take(&mut self.rows.sequences.identity);
+        let has_it = |user: &User| user.identity.as_ref().is_some_and(|held| held.subiss == subiss);
+        if self.rows.users.values().any(has_it) {
+            return Err(Duplicate);
+        }
+        if let Some(user) = self.rows.users.get_mut(&user) {
+            user.identity = Some(OidcIdentity {
                 id,
-                username: username.to_owned(),
-                email: Some(email.to_owned()),
-                realname: username.to_owned(),
-                comment: "Onboarded via OIDC provider".to_owned(),
-                sysadmin: false,
-                password: None,
-                identity: None,
-                groups: Vec::new(),
-                deleted: false,
+                subiss: subiss.to_owned(),
+                secret,
                 created: now,
                 updated: now,
-            })?,
-        };
-        let groups = claim.iter().map(|name| self.onboard_group(name)).collect();
-        let identity_number = &mut self.rows.sequences.identity;
-        if let Some(user) = self.rows.users.get_mut(&id) {
-            user.groups = groups;
-            match &mut user.identity {
-                Some(identity) => identity.updated = now,
-                None => {
-                    user.identity = Some(OidcIdentity {
-                        id: take(identity_number),
-                        subiss: subiss.to_owned(),
-                        secret: secret.to_owned(),
-                        created: now,
-                        updated: now,
-                    });
-                }
-            }
+            });
         }
-        Ok(id)
+        Ok(())
     }
 
-    /// Deletes a user: the row stays under another name, the identity goes.
+    /// The user of this identity, unless deleted.
+    #[must_use]
+    pub fn user_of_identity(&self, subiss: &str) -> Option<&User> {
+        self.users().find(|user| {
+            user.identity
+                .as_ref()
+                .is_some_and(|identity| identity.subiss == subiss)
+        })
+    }
+
+    /// Deletes a user: the row stays under another name, the memberships go, and the
+    /// identity too, but only where users come by OIDC.
     pub fn remove_user(&mut self, id: i64, now: Moment) {
+        let is_oidc = self.settings().is_oidc();
         if let Some(user) = self.rows.users.get_mut(&id) {
             user.username = format!("{}#{id}", user.username);
             user.email = user.email.as_ref().map(|email| format!("{email}#{id}"));
             user.deleted = true;
-            user.identity = None;
             user.updated = now;
+            if is_oidc {
+                user.identity = None;
+            }
         }
+        self.remove_members(MemberKind::User, id);
+    }
+
+    /// Takes a user back who was just made, as a transaction does that is rolled back.
+    pub fn discard_user(&mut self, id: i64) {
+        self.rows.users.remove(&id);
     }
 
     /// The user of this number, unless deleted.

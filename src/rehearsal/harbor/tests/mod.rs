@@ -11,6 +11,7 @@ use tokio::{
 use super::*;
 use crate::rehearsal::Failure;
 
+mod login;
 mod restart;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -349,20 +350,4 @@ async fn a_failed_update_changes_nothing() {
     let got = admin(&harbor, "PUT", &format!("/api/v2.0/robots/{id}"), Some(body)).await;
     assert_eq!((got.status, got.message()), (404, "project nowhere not found"));
     assert_eq!(harbor.look(|state| state.robot(id).cloned()), before);
-}
-
-#[tokio::test]
-async fn a_user_made_anew_at_the_provider_is_locked_out_by_the_old_one() {
-    let harbor = start().await;
-    let now = harbor.now();
-    let onboard = |subject: &str| {
-        let subiss = format!("{subject}http://issuer");
-        let groups = ["team-a".to_owned()];
-        harbor.alter(|state| state.onboard("alice", "a@example.com", &subiss, &groups, "secret", now))
-    };
-    let id = onboard("one").unwrap();
-    assert_eq!(onboard("one"), Ok(id));
-    assert_eq!(onboard("two"), Err(state::Duplicate));
-    harbor.alter(|state| state.remove_user(id, now));
-    assert!(onboard("two").is_ok_and(|new| new > id));
 }
