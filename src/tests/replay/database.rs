@@ -18,7 +18,7 @@ use super::{
     recording::{Question, Row, lengthen, shortened},
 };
 
-const ISSUER: &str = "http://127.0.0.1:18180/realms/otomi";
+pub(super) const ISSUER: &str = "http://127.0.0.1:18180/realms/otomi";
 const ADMIN: &str = "Harbor12345";
 const USER: &str = "Password1";
 /// A wrong password's penalty where it is not what is looked at.
@@ -31,10 +31,12 @@ pub(super) struct Replay {
     /// Secrets of robots by name without prefix.
     robots: BTreeMap<String, String>,
     /// Secrets of OIDC users for command line clients.
-    users: HashMap<String, String>,
+    pub(super) users: HashMap<String, String>,
+    /// The claims of the last login.
+    pub(super) login: Value,
     /// What a robot can be granted.
     permissions: Value,
-    sid: String,
+    pub(super) sid: String,
     csrf: String,
     token: String,
 }
@@ -65,6 +67,7 @@ impl Replay {
             numbers,
             robots,
             users,
+            login: Value::Null,
             permissions,
             sid,
             csrf,
@@ -264,54 +267,10 @@ impl Replay {
         }
     }
 
-    /// Does what a login through the identity provider led to, by what the next
-    /// rows show of the user.
-    pub(super) fn log_in(&mut self, row: &Row, later: &[Row]) {
-        let reply = row.response.as_ref().unwrap();
-        let path = &row.request.as_ref().unwrap().path;
-        let is_end = path.starts_with("/c/oidc/callback") || path.starts_with("/c/oidc/onboard");
-        if !is_end {
-            return;
-        }
-        self.sid.clear();
-        let through = (reply.status == 302 && reply.headers.get("location").is_some_and(|to| to == "/"))
-            || (reply.status == 200 && path.starts_with("/c/oidc/onboard"));
-        if !through {
-            // Some session, with nobody in it.
-            self.sid = self.harbor.open_session(0);
-            return;
-        }
-        let next_login = |row: &&Row| {
-            row.request
-                .as_ref()
-                .is_none_or(|request| !request.path.starts_with("/c/oidc/callback"))
-        };
-        let shown = later.iter().take_while(next_login).find_map(|row| {
-            let user: Value = serde_json::from_str(row.response.as_ref()?.body.as_deref()?).ok()?;
-            user["oidc_user_meta"].is_object().then_some(user)
-        });
-        let Some(user) = shown else { return };
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let (name, subiss) = (text(&user["username"]), text(&user["oidc_user_meta"]["subiss"]));
-        let secret = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6";
-        let claim = if user["admin_role_in_auth"] == true {
-            vec!["platform-admin".to_owned()]
-        } else {
-            Vec::new()
-        };
-        let now = self.harbor.now();
-        let id = self
-            .harbor
-            .alter(|state| state.onboard(&name, &text(&user["email"]), &subiss, &claim, secret, now))
-            .unwrap_or_else(|_| panic!("row {}: {name} could not be onboarded", row.n));
-        self.users.insert(name, secret.to_owned());
-        self.sid = self.harbor.open_session(id);
-    }
-
-    /// Turns OIDC on, where the recording begins after that.
-    pub(super) fn presuppose_oidc(&self) {
+    /// Sets what the recording does not show to be set.
+    pub(super) fn presuppose(&self, setting: &str, value: &Value) {
         self.harbor
-            .alter(|state| state.settings_mut().set("auth_mode", json!("oidc_auth")));
+            .alter(|state| state.settings_mut().set(setting, value.clone()));
     }
 
     /// Creates a robot that a row signs in with and no row created.

@@ -9,6 +9,7 @@
 mod client;
 mod compare;
 mod database;
+mod login;
 mod recording;
 
 use std::{
@@ -27,16 +28,19 @@ fn not_modelled(row: &Row) -> Option<&'static str> {
         return Some("lines of core's log, no exchange");
     };
     if request.path.starts_with("/c/oidc/") {
-        return Some("the browser's way through the identity provider");
+        // What the login led to is looked at all the same.
+        return Some("a browser on its way to or from the identity provider, where harborage never is");
     }
     if request
         .header("authorization")
         .is_some_and(|value| value.starts_with("Bearer <"))
     {
-        return Some("tokens that an identity provider signs");
+        return Some("a token that an identity provider signed, which harborage never has nor sends");
     }
     if shortened(&request.path).is_some_and(|(_, length)| length > 65_000) {
-        return Some("a request line longer than the HTTP library reads");
+        return Some(
+            "a request line of more than 64 kB, which harborage never sends and our HTTP library does not read",
+        );
     }
     None
 }
@@ -78,7 +82,8 @@ async fn the_stand_in_answers_as_the_recorded_harbor_did() {
             current = database(&row.group);
             replay = Replay::start().await;
             if current == 2 {
-                replay.presuppose_oidc();
+                // Its recording begins after that.
+                replay.presuppose("auth_mode", &serde_json::json!("oidc_auth"));
             }
         }
         if let Some(reason) = not_modelled(row) {
@@ -131,7 +136,8 @@ fn describe(row: &Row, found: &[String]) -> String {
 }
 
 /// Asks what need not be modelled. Only 501 is an excuse: any other answer must be
-/// the recorded one. Returns whether it was excused, and what differs.
+/// the recorded one, and what a login led to must be too. Returns whether it was
+/// excused, and what differs.
 async fn replay_excused(replay: &mut Replay, row: &Row, later: &[Row]) -> (bool, Vec<String>) {
     let (Some(request), Some(recorded)) = (&row.request, &row.response) else {
         return (true, Vec::new());
@@ -141,11 +147,12 @@ async fn replay_excused(replay: &mut Replay, row: &Row, later: &[Row]) -> (bool,
     }
     let actual = replay.ask(row, request).await;
     replay.learn(request, &actual);
-    if request.path.starts_with("/c/oidc/") {
-        replay.log_in(row, later);
-    }
     if actual.status == 501 {
-        return (true, Vec::new());
+        let login = login::is_end(&request.path).then(|| replay.log_in(row, later));
+        return match login.flatten() {
+            Some(found) => (false, found),
+            None => (true, Vec::new()),
+        };
     }
     (
         false,

@@ -133,20 +133,19 @@ pub(super) fn permissions(ask: &Ask, state: &State) -> Outcome {
     Err(Refusal::forbidden(ask.who.name()))
 }
 
-/// Asks an identity provider for a sign of life; only those of the environment
-/// give one.
+/// Asks an identity provider for a sign of life.
 pub(super) fn ping_provider(ask: &Ask) -> Outcome {
     let body = Body::read(ask.request, "endpoint", &PROVIDER)?;
     ask.who.require("configuration", "update")?;
-    if ask
-        .environment
-        .issuers
-        .iter()
-        .any(|issuer| issuer == body.text("url"))
-    {
+    if answers(ask, body.text("url")) {
         return Ok(Answer::new(200));
     }
     Err(Refusal::bad_request("failed to verify connection"))
+}
+
+/// Whether an identity provider answers at a URL.
+fn answers(ask: &Ask, url: &str) -> bool {
+    ask.environment.issuers.iter().any(|issuer| issuer == url)
 }
 
 pub(super) fn outside_api(ask: &Ask, state: &State) -> Outcome {
@@ -162,6 +161,9 @@ pub(super) fn outside_api(ask: &Ask, state: &State) -> Outcome {
             Err(Refusal::wrong_mode(format!(
                 "auth mode: {mode} is not OIDC based"
             )))
+        }
+        ("GET", "/c/oidc/login") if !answers(ask, &state.settings().text("oidc_endpoint")) => {
+            Err(Refusal::internal())
         }
         ("GET", "/v2") => Ok(token::greet(ask)),
         (_, path)
