@@ -37,6 +37,7 @@ impl HarborStandIn {
     /// Does what the callback does when the provider sends a user's browser back.
     /// `claims` are those of the ID token and of the provider's user info, as one
     /// object: `sub`, `iss`, `email`, and those that Harbor is configured to read.
+    #[must_use]
     pub fn log_in_through_oidc(&self, claims: &Value) -> OidcLogin {
         let now = self.now();
         let step = oidc::log_in(&mut self.service.world().state, claims, now);
@@ -48,6 +49,7 @@ impl HarborStandIn {
     }
 
     /// Does what the page does on which a new user chooses a name.
+    #[must_use]
     pub fn onboard_through_oidc(&self, claims: &Value, username: &str) -> OidcLogin {
         let now = self.now();
         let onboarded = oidc::onboard(&mut self.service.world().state, claims, username, now);

@@ -84,6 +84,7 @@ async fn the_stand_in_answers_as_the_recorded_harbor_did() {
             if current == 2 {
                 // Its recording begins after that.
                 replay.presuppose("auth_mode", &serde_json::json!("oidc_auth"));
+                replay.presuppose("oidc_endpoint", &serde_json::json!(database::ISSUER));
             }
         }
         if let Some(reason) = not_modelled(row) {

@@ -17,6 +17,7 @@ mod projects;
 mod query;
 mod quotas;
 mod refusal;
+mod repositories;
 mod robots;
 mod route;
 mod service;
@@ -169,6 +170,7 @@ fn dispatch(method: &str, template: &str, ask: &Ask, state: &mut State) -> Outco
         ("GET", "/ping") => Ok(json(200, &serde_json::json!("Pong"))),
         ("GET", "/systeminfo") => Ok(system::info(ask, state)),
         ("GET", "/statistics") => system::statistics(ask, state),
+        ("GET", "/audit-logs") => system::old_audit_log(ask),
         ("GET", "/permissions") => system::permissions(ask, state),
         ("POST", "/system/oidc/ping") => system::ping_provider(ask),
         ("GET", "/configurations") => configurations::show(ask, state),
@@ -183,6 +185,9 @@ fn dispatch(method: &str, template: &str, ask: &Ask, state: &mut State) -> Outco
         ("PUT", "/projects/{project_name_or_id}") => projects::update(ask, state),
         ("DELETE", "/projects/{project_name_or_id}") => projects::delete(ask, state),
         ("GET", "/projects/{project_name_or_id}/_deletable") => projects::deletable(ask, state),
+        ("GET", "/projects/{project_name_or_id}/summary") => projects::summary(ask, state),
+        ("GET", "/projects/{project_name}/repositories") => repositories::list(ask, state),
+        ("GET", "/repositories") => repositories::list_all(ask, state),
         ("GET", "/projects/{project_name_or_id}/metadatas/") => metadata::list(ask, state),
         ("POST", "/projects/{project_name_or_id}/metadatas/") => metadata::add(ask, state),
         ("GET", "/projects/{project_name_or_id}/metadatas/{meta_name}") => metadata::get(ask, state),

@@ -10,6 +10,7 @@ use super::{
     body::{Body, Kind, Shape},
     json,
     query::{Cell, Pattern, Query, Row},
+    quotas::check_limit,
     refusal::{Outcome, Refusal},
     time,
 };
@@ -120,7 +121,7 @@ fn render(ask: &Ask, state: &State, project: &Project, detail: bool) -> Value {
         "name": project.name,
         "owner_id": project.owner_id,
         "project_id": project.id,
-        "repo_count": project.repositories,
+        "repo_count": project.repositories.len(),
         "update_time": time(project.updated),
     });
     // Of several roles the strongest is shown, and they are not numbered by strength.
@@ -183,7 +184,7 @@ pub(super) fn list(ask: &Ask, state: &State) -> Outcome {
     Ok(query.headers(ask, rows.len(), json(200, &Value::Array(shown))))
 }
 
-fn is_listed(ask: &Ask, state: &State, project: &Project) -> bool {
+pub(super) fn is_listed(ask: &Ask, state: &State, project: &Project) -> bool {
     if ask.who.can("project", "list") || project.is_public() {
         return true;
     }
@@ -235,7 +236,7 @@ pub(super) fn create(ask: &Ask, state: &mut State) -> Outcome {
             "metadata.public should only be 'true' or 'false', but got: '{public}'"
         )));
     }
-    check_storage(storage)?;
+    check_limit(storage).map_err(|why| Refusal::bad_request(format!("bad request: {why}")))?;
     if name.is_empty() {
         let message = format!("Project name {name} is illegal in length. (greater than 255 or less than 1)");
         return Err(Refusal::bad_request(message));
@@ -250,15 +251,6 @@ pub(super) fn create(ask: &Ask, state: &mut State) -> Outcome {
         .map_err(|_| Refusal::conflict(format!("The project named {name} already exists")))?;
     let called = if by_name { name.to_owned() } else { id.to_string() };
     Ok(Answer::new(201).header("location", ask.location(&called)))
-}
-
-/// The limits that a storage quota accepts.
-pub(super) fn check_storage(storage: i64) -> Result<(), Refusal> {
-    if storage > 0 || storage == -1 {
-        return Ok(());
-    }
-    let message = format!("bad request: invalid non-positive value for quota limit, value={storage}");
-    Err(Refusal::bad_request(message))
 }
 
 /// Harbor's rule for names of projects and robots: words of lower case letters and
@@ -325,7 +317,7 @@ pub(super) fn update(ask: &Ask, state: &mut State) -> Outcome {
 
 pub(super) fn delete(ask: &Ask, state: &mut State) -> Outcome {
     let project = required(ask, state, "project", "delete")?;
-    if project.repositories > 0 {
+    if !project.repositories.is_empty() {
         return Err(Refusal::precondition(
             "the project contains repositories, can not be deleted",
         ));
@@ -337,10 +329,41 @@ pub(super) fn delete(ask: &Ask, state: &mut State) -> Outcome {
 
 pub(super) fn deletable(ask: &Ask, state: &State) -> Outcome {
     let project = required(ask, state, "project", "delete")?;
-    let body = if project.repositories > 0 {
-        value!({"deletable": false, "message": "the project contains repositories, can not be deleted"})
-    } else {
+    let body = if project.repositories.is_empty() {
         value!({"deletable": true})
+    } else {
+        value!({"deletable": false, "message": "the project contains repositories, can not be deleted"})
     };
     Ok(json(200, &body))
+}
+
+/// What a project holds in numbers, as far as one may see it. What is none is left out.
+pub(super) fn summary(ask: &Ask, state: &State) -> Outcome {
+    let project = required(ask, state, "project", "read")?;
+    let may = |resource, action| ask.who.can_in(state, Some(project), resource, action);
+    let mut summary = value!({"repo_count": project.repositories.len()});
+    if may("quota", "read")
+        && state.settings().flag("quota_per_project_enable")
+        && let Some(quota) = state.quotas().find(|quota| quota.project_id == project.id)
+    {
+        summary["quota"] = value!({"hard": {"storage": quota.storage}, "used": {"storage": 0}});
+    }
+    if may("member", "list") {
+        for (role, name) in [
+            (1, "project_admin_count"),
+            (4, "maintainer_count"),
+            (2, "developer_count"),
+            (3, "guest_count"),
+            (5, "limited_guest_count"),
+        ] {
+            let count = state
+                .members(project.id)
+                .filter(|member| member.role == role)
+                .count();
+            if count > 0 {
+                summary[name] = value!(count);
+            }
+        }
+    }
+    Ok(json(200, &summary))
 }

@@ -6,7 +6,6 @@ use super::{
     Ask,
     body::{Body, Kind, Shape},
     json,
-    projects::check_storage,
     query::{Cell, Query, Row},
     refusal::{Outcome, Refusal},
     time,
@@ -15,6 +14,9 @@ use crate::rehearsal::{
     Answer,
     harbor::state::{Quota, State},
 };
+
+/// The most bytes that a limit can be.
+const MOST: i64 = 1024 << 40;
 
 static UPDATE: Shape = Shape {
     name: "QuotaUpdateReq",
@@ -49,6 +51,17 @@ fn render(state: &State, quota: &Quota) -> Value {
         "update_time": time(quota.updated),
         "used": {"storage": 0},
     })
+}
+
+/// What is wrong with a limit, in Harbor's words.
+pub(super) fn check_limit(bytes: i64) -> Result<(), String> {
+    match bytes {
+        -1 | 1..=MOST => Ok(()),
+        ..=0 => Err(format!(
+            "invalid non-positive value for quota limit, value={bytes}"
+        )),
+        _ => Err(format!("exceeded 1024TB, which is {MOST} Bytes, value={bytes}")),
+    }
 }
 
 pub(super) fn list(ask: &Ask, state: &State) -> Outcome {
@@ -91,11 +104,11 @@ pub(super) fn update(ask: &Ask, state: &mut State) -> Outcome {
         return Err(Refusal::bad_request("hard required in body"));
     }
     let id = required(ask, state, "update")?.id;
-    if !hard.has("storage") || hard.entries().count() > 1 {
-        return Err(Refusal::not_modelled("quotas of anything but storage"));
+    if let Some((other, _)) = hard.entries().find(|(resource, _)| *resource != "storage") {
+        return Err(Refusal::bad_request(format!("resource {other} not support")));
     }
     let storage = hard.number("storage");
-    check_storage(storage)?;
+    check_limit(storage).map_err(Refusal::bad_request)?;
     if let Some(quota) = state.quota_mut(id) {
         quota.storage = storage;
         quota.updated = ask.now;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use groups::Group;
 pub use members::{Member, MemberKind, ROLES};
-pub use projects::{Project, Quota};
+pub use projects::{Project, Quota, Repository};
 pub use robots::{Access, Grant, NewRobot, Robot, Scope};
 pub(super) use secret::hexadecimal;
 pub use secret::{StoredSecret, generate_secret, is_acceptable};
@@ -44,6 +44,7 @@ struct Sequences {
     group: i64,
     quota: i64,
     identity: i64,
+    repository: i64,
 }
 
 fn take(counter: &mut i64) -> i64 {
@@ -130,6 +131,7 @@ impl State {
                 group: 1,
                 quota: 1,
                 identity: 1,
+                repository: 1,
             },
             settings: Settings::default(),
             projects: BTreeMap::new(),

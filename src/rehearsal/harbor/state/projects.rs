@@ -19,8 +19,8 @@ pub struct Project {
     pub allowlist_id: i64,
     /// Its metadata; `public` is always among them.
     pub metadata: BTreeMap<String, String>,
-    /// How many repositories it holds; such a project cannot be deleted.
-    pub repositories: u64,
+    /// The repositories that it holds; with any it cannot be deleted.
+    pub repositories: Vec<Repository>,
     /// When it was created.
     pub created: Moment,
     /// When it was changed last.
@@ -33,6 +33,19 @@ impl Project {
     pub fn is_public(&self) -> bool {
         self.metadata.get("public").is_some_and(|value| value == "true")
     }
+}
+
+/// A repository of images.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Repository {
+    /// Its number.
+    pub id: i64,
+    /// Its name, the project's included.
+    pub name: String,
+    /// The project that holds it.
+    pub project_id: i64,
+    /// When something was pushed to it first.
+    pub created: Moment,
 }
 
 /// The storage quota of a project.
@@ -74,7 +87,7 @@ impl State {
             owner_id,
             allowlist_id,
             metadata,
-            repositories: 0,
+            repositories: Vec::new(),
             created: now,
             updated: now,
         };
@@ -91,6 +104,20 @@ impl State {
         };
         self.rows.quotas.insert(quota_id, quota);
         Ok(id)
+    }
+
+    /// Makes a repository, as the first push to it does, and returns its number; none
+    /// if there is no such project.
+    pub fn insert_repository(&mut self, project_id: i64, name: &str, now: Moment) -> Option<i64> {
+        let project = self.rows.projects.get_mut(&project_id)?;
+        let id = take(&mut self.rows.sequences.repository);
+        project.repositories.push(Repository {
+            id,
+            name: format!("{}/{name}", project.name),
+            project_id,
+            created: now,
+        });
+        Some(id)
     }
 
     /// Removes a project with all that belongs to it.

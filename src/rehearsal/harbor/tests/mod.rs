@@ -11,6 +11,7 @@ use tokio::{
 use super::*;
 use crate::rehearsal::Failure;
 
+mod contents;
 mod login;
 mod restart;
 
@@ -234,7 +235,7 @@ async fn what_harbor_has_and_this_lacks_is_501_and_what_nobody_has_404() {
     let harbor = start().await;
     for (method, path) in [
         ("GET", "/api/v2.0/replication/policies"),
-        ("GET", "/api/v2.0/projects/library/repositories"),
+        ("GET", "/api/v2.0/projects/library/repositories/app/artifacts"),
         ("GET", "/v2/library/app/manifests/latest"),
         ("GET", "/c/oidc/callback"),
     ] {
