@@ -102,16 +102,14 @@ impl Principal {
 }
 
 fn holds(robot: &Robot, resource: &str, action: &str, scope: impl Fn(Scope) -> bool) -> bool {
+    // Of a project's own robots, those that push may pull; of the system's not.
+    let implied = |granted: &str| !robot.is_system() && action == "pull" && granted == "push";
     robot
         .grants
         .iter()
         .filter(|grant| scope(grant.scope))
-        .any(|grant| {
-            grant
-                .access
-                .iter()
-                .any(|access| access.resource == resource && access.action == action)
-        })
+        .flat_map(|grant| &grant.access)
+        .any(|access| access.resource == resource && (access.action == action || implied(&access.action)))
 }
 
 /// What everybody may do in a public project.

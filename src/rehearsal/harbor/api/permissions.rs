@@ -100,19 +100,18 @@ pub(super) fn grants(state: &State, wishes: Vec<Wish>) -> Result<Vec<Grant>, Ref
     Ok(grants)
 }
 
-/// Whether a robot that creates another one gives away no more than it has.
+/// Whether a robot that creates another one gives away no more than it has. What it
+/// has in a project hides what it has in all; and an effect that is written out is
+/// another one than the same effect left out.
 pub(super) fn covers(creator: &Robot, grants: &[Grant]) -> bool {
+    let held = |scope: Scope| creator.grants.iter().find(|grant| grant.scope == scope);
     grants.iter().all(|wanted| {
-        wanted.access.iter().all(|access| {
-            creator.grants.iter().any(|held| {
-                let scope = held.scope == wanted.scope
-                    || (held.scope == Scope::AllProjects && matches!(wanted.scope, Scope::Project(_)));
-                scope
-                    && held
-                        .access
-                        .iter()
-                        .any(|other| other.resource == access.resource && other.action == access.action)
-            })
-        })
+        let in_all = || match wanted.scope {
+            Scope::Project(_) => held(Scope::AllProjects),
+            Scope::System | Scope::AllProjects => None,
+        };
+        held(wanted.scope)
+            .or_else(in_all)
+            .is_some_and(|held| wanted.access.iter().all(|access| held.access.contains(access)))
     })
 }

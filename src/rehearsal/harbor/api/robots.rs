@@ -234,23 +234,20 @@ pub(super) fn create(ask: &Ask, state: &mut State) -> Outcome {
 pub(super) fn list(ask: &Ask, state: &State) -> Outcome {
     let mut query = Query::read(ask)?;
     ask.who.require_authenticated()?;
-    let project_id = match query.take_keyword("Level") {
-        None => 0,
-        Some(Pattern::Exact(level)) if level == "system" => 0,
-        Some(Pattern::Exact(level)) if level == "project" => {
-            let Some(project) = query.take_keyword("ProjectID") else {
-                return Err(Refusal::bad_request(
-                    "must with project ID when to query project robots",
-                ));
-            };
-            let id = match project {
-                Pattern::Exact(text) => text.parse().unwrap_or(0),
-                _ => 0,
-            };
-            if id <= 0 {
-                return Err(Refusal::bad_request("ProjectID must be a positive integer"));
-            }
-            id
+    // Anything but plain text is what Harbor does not survive: it answers with nothing.
+    let plain = |pattern| match pattern {
+        Pattern::Exact(text) => Ok(text),
+        _ => Err(Refusal::bare(500)),
+    };
+    let level = query.take_keyword("Level").map(plain).transpose()?;
+    let project_id = match level.as_deref() {
+        None | Some("system") => 0,
+        Some("project") => {
+            let project = query.take_keyword("ProjectID").map(plain).transpose()?;
+            let project = project
+                .ok_or_else(|| Refusal::bad_request("must with project ID when to query project robots"))?;
+            let id = project.parse().ok().filter(|id| *id > 0);
+            id.ok_or_else(|| Refusal::bad_request("ProjectID must be a positive integer"))?
         }
         Some(_) => return Err(Refusal::bad_request("bad request error level input")),
     };

@@ -85,7 +85,7 @@ impl Locks {
         now: Moment,
     ) -> Option<SignIn> {
         let (name, password) = basic(request.header("authorization")?)?;
-        if (path == "/service/token" || path.starts_with("/v2"))
+        if is_for_command_line(&request.method, path)
             && let Some(user) = command_line_user(state, &name, &password)
         {
             return Some(SignIn::at_once(Principal::User(user)));
@@ -101,6 +101,24 @@ impl Locks {
             delay,
         })
     }
+}
+
+/// Whether a path is one of the few where that secret is looked at.
+fn is_for_command_line(method: &str, path: &str) -> bool {
+    let is_registry = path == "/service/token" || path.starts_with("/v2");
+    let is_listing = path.starts_with("/api/v2.0/projects/") && path.ends_with("/repositories");
+    is_registry
+        || match method {
+            "GET" => {
+                is_listing
+                    || matches!(
+                        path,
+                        "/api/v2.0/projects" | "/api/v2.0/systeminfo" | "/api/version"
+                    )
+            }
+            "POST" => path == "/api/v2.0/projects",
+            _ => false,
+        }
 }
 
 /// An OIDC user who shows the secret for command line clients.

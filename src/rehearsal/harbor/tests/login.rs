@@ -82,6 +82,33 @@ async fn the_groups_of_a_login_decide_what_a_user_may_do() {
 }
 
 #[tokio::test]
+async fn the_secret_for_command_lines_signs_in_at_few_places() {
+    let harbor = start_with_oidc().await;
+    let (id, _) = through(harbor.log_in_through_oidc(&claims("1", "a@example.com", &[])));
+    let user = admin(&harbor, "GET", &format!("/api/v2.0/users/{id}"), None).await;
+    let secret = user.body["oidc_user_meta"]["secret"].as_str().unwrap().to_owned();
+    assert_eq!(
+        token(&harbor, "a@example.com", &secret).await["sub"],
+        "a@example.com"
+    );
+    assert_eq!(token(&harbor, "a@example.com", "wrong").await["sub"], "");
+    let header = basic("a@example.com", &secret);
+    let body = Some(json!({"project_name": "own"}));
+    assert_eq!(
+        ask(&harbor, "POST", "/api/v2.0/projects", &[&header], body)
+            .await
+            .status,
+        201
+    );
+    assert_eq!(
+        ask(&harbor, "GET", "/api/v2.0/projects/own", &[&header], None)
+            .await
+            .status,
+        401
+    );
+}
+
+#[tokio::test]
 async fn a_user_made_anew_at_the_provider_is_locked_out_until_the_old_one_goes() {
     let harbor = start_with_oidc().await;
     let (old, _) = through(harbor.log_in_through_oidc(&claims("1", "a@example.com", &["team-a"])));

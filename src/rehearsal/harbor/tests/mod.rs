@@ -12,6 +12,7 @@ use super::*;
 use crate::rehearsal::Failure;
 
 mod contents;
+mod grants;
 mod login;
 mod restart;
 
