@@ -19,6 +19,7 @@ mod signing;
 pub mod state;
 
 use std::{
+    collections::BTreeMap,
     ops::Deref,
     path::Path,
     sync::{
@@ -143,6 +144,7 @@ impl HarborStandIn {
             issuers: options.issuers,
             penalty: options.penalty,
             signing_key: options.signing_key,
+            ailments: BTreeMap::new(),
         };
         let service = Arc::new(Service::new(state, environment, Box::new(clock)));
         let server = serve(Arc::clone(&service) as Arc<_>, options.weather, options.port).await?;
@@ -156,7 +158,8 @@ impl HarborStandIn {
     }
 
     /// Stops it, see [`ServerHandle::stop`]. Returns what starts it again as it was,
-    /// on the same address, but for its sessions, counters, injections and observer.
+    /// on the same address, but well, and without its sessions, counters,
+    /// injections and observer.
     pub async fn stop(self) -> HarborOptions {
         let (weather, port) = (self.server.weather(), Some(self.server.address().port()));
         self.server.stop().await;
@@ -219,6 +222,16 @@ impl HarborStandIn {
     /// Changes how long a wrong password waits, and locks its name.
     pub fn set_penalty(&self, penalty: Duration) {
         self.service.environment().penalty = penalty;
+    }
+
+    /// Makes a component, as `redis`, unwell with this error, or well again without
+    /// one. Only `/health` tells of it.
+    pub fn set_health(&self, component: &str, error: Option<&str>) {
+        let ailments = &mut self.service.environment().ailments;
+        match error {
+            Some(error) => ailments.insert(component.to_owned(), error.to_owned()),
+            None => ailments.remove(component),
+        };
     }
 
     /// Ends all sessions, as a restart of Harbor may.

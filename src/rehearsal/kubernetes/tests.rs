@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use super::api::Service;
 use super::state::KubernetesState;
+use super::{KubernetesOptions, KubernetesStandIn, api::Service};
 use crate::rehearsal::{Handler as _, Request};
 
 const SECRETS: &str = "/api/v1/namespaces/a/secrets";
@@ -190,4 +190,19 @@ fn a_saved_state_comes_back_whole() {
         409,
         "owners are saved too"
     );
+}
+
+#[tokio::test]
+async fn a_cluster_that_starts_again_is_where_it_was_as_it_was() {
+    let cluster = KubernetesStandIn::start(KubernetesOptions::default())
+        .await
+        .unwrap();
+    cluster.add_namespace("a");
+    let (address, held) = (
+        cluster.address(),
+        serde_json::to_value(cluster.snapshot()).unwrap(),
+    );
+    let again = KubernetesStandIn::start(cluster.stop().await).await.unwrap();
+    assert_eq!(again.address(), address);
+    assert_eq!(serde_json::to_value(again.snapshot()).unwrap(), held);
 }

@@ -28,7 +28,7 @@ mod system;
 mod token;
 mod users;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use access::Principal;
 use refusal::Outcome;
@@ -52,6 +52,8 @@ pub(super) struct Environment {
     pub(super) penalty: Duration,
     /// What signs the registry's tokens.
     pub(super) signing_key: Option<SigningKey>,
+    /// What is wrong with parts of Harbor, by their names.
+    pub(super) ailments: BTreeMap<String, String>,
 }
 
 /// One call on its way.
@@ -166,7 +168,7 @@ fn media_types(request: &Request, template: &str) -> Result<(), Refusal> {
 
 fn dispatch(method: &str, template: &str, ask: &Ask, state: &mut State) -> Outcome {
     match (method, template) {
-        ("GET", "/health") => Ok(system::health()),
+        ("GET", "/health") => Ok(system::health(ask)),
         ("GET", "/ping") => Ok(json(200, &serde_json::json!("Pong"))),
         ("GET", "/systeminfo") => Ok(system::info(ask, state)),
         ("GET", "/statistics") => system::statistics(ask, state),

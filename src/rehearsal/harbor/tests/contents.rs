@@ -1,4 +1,4 @@
-//! What a project holds: repositories, and numbers about it.
+//! What a project holds, numbers about it, and how Harbor says that it fares.
 
 use super::*;
 
@@ -188,5 +188,21 @@ async fn a_quota_is_of_storage_and_within_limits() {
         .await
         .status,
         404
+    );
+}
+
+#[tokio::test]
+async fn health_is_told_with_200_also_when_it_is_bad() {
+    let harbor = start().await;
+    let path = "/api/v2.0/health";
+    harbor.set_health("redis", Some("dial tcp: connection refused"));
+    let got = ask(&harbor, "GET", path, &[], None).await;
+    assert_eq!((got.status, &got.body["status"]), (200, &json!("unhealthy")));
+    let redis = json!({"name": "redis", "status": "unhealthy", "error": "dial tcp: connection refused"});
+    assert!(got.body["components"].as_array().unwrap().contains(&redis));
+    harbor.set_health("redis", None);
+    assert_eq!(
+        ask(&harbor, "GET", path, &[], None).await.body["status"],
+        "healthy"
     );
 }
