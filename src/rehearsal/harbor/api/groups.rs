@@ -63,13 +63,12 @@ pub(super) fn search(ask: &Ask, state: &State) -> Outcome {
         .groups()
         .filter(|group| group.name.to_lowercase().contains(&lower))
         .count();
-    let found: Vec<Value> = state
-        .groups()
-        .filter(|group| group.name.contains(part))
-        .map(render)
-        .collect();
-    let page = query.cut(&found).to_vec();
-    Ok(query.headers(ask, total, json(200, &Value::Array(page))))
+    if total == 0 {
+        return Ok(query.headers(ask, 0, json(200, &value!([]))));
+    }
+    let found = query.best(state.groups(), |group| &group.name, part)?;
+    let shown = found.into_iter().map(render).collect();
+    Ok(query.headers(ask, total, json(200, &Value::Array(shown))))
 }
 
 pub(super) fn create(ask: &Ask, state: &mut State) -> Outcome {

@@ -163,6 +163,23 @@ impl Query {
         &rows[start..start.saturating_add(size).min(rows.len())]
     }
 
+    /// The rows that a search finds, whatever page is asked for: the shortest names of
+    /// all that are like the one asked for, no more than a page has.
+    pub(super) fn best<'a, T>(
+        &self,
+        rows: impl Iterator<Item = &'a T>,
+        name: impl Fn(&T) -> &str,
+        part: &str,
+    ) -> Result<Vec<&'a T>, Refusal> {
+        let size = usize::try_from(self.size).map_err(|_| Refusal::internal())?;
+        let pattern: Vec<char> = format!("%{part}%").chars().collect();
+        let characters = |row: &T| name(row).chars().collect::<Vec<char>>();
+        let mut found: Vec<&T> = rows.filter(|row| is_like(&characters(row), &pattern)).collect();
+        found.sort_by_key(|row| (characters(row).len(), name(row).to_owned()));
+        found.truncate(size);
+        Ok(found)
+    }
+
     /// Adds the total and the links to the pages before and after.
     pub(super) fn headers(&self, ask: &Ask, total: usize, answer: Answer) -> Answer {
         let mut answer = answer.header("x-total-count", total.to_string());
@@ -198,6 +215,18 @@ impl Query {
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         format!("<{}?{}>; rel=\"{relation}\"", ask.path, query.join("&"))
+    }
+}
+
+/// SQL's LIKE, which a search does not protect itself from.
+fn is_like(text: &[char], pattern: &[char]) -> bool {
+    match (pattern, text) {
+        ([], text) => text.is_empty(),
+        (['%', rest @ ..], text) => (0..=text.len()).any(|skipped| is_like(&text[skipped..], rest)),
+        ([wanted, rest @ ..], [first, text @ ..]) => {
+            (*wanted == '_' || wanted == first) && is_like(text, rest)
+        }
+        (_, []) => false,
     }
 }
 
@@ -313,6 +342,27 @@ mod tests {
                 Pattern::Exact(text("~m")),
             ]
         );
+    }
+
+    #[test]
+    fn a_search_finds_the_shortest_names_first_and_knows_sql() {
+        let names = ["team-ab", "team-a", "a-team", "Team-a", "team_a"].map(str::to_owned);
+        let find = |part: &str, size: i64| {
+            let query = Query {
+                size,
+                ..Query::default()
+            };
+            let found = query.best(names.iter(), String::as_str, part);
+            found.map(|found| found.into_iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert_eq!(find("team-a", 10).unwrap(), ["team-a", "team-ab"]);
+        assert_eq!(find("team-a", 1).unwrap(), ["team-a"]);
+        assert_eq!(
+            find("m_a", 10).unwrap(),
+            ["Team-a", "team-a", "team_a", "team-ab"]
+        );
+        assert_eq!(find("t%b", 10).unwrap(), ["team-ab"]);
+        assert!(find("t", 0).unwrap().is_empty() && find("t", -1).is_err());
     }
 
     #[test]

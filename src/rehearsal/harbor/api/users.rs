@@ -109,8 +109,8 @@ pub(super) fn list(ask: &Ask, state: &State) -> Outcome {
     Ok(query.headers(ask, rows.len(), json(200, &Value::Array(shown))))
 }
 
-/// Finds users by a part of the name. Counted are those that have it in any case,
-/// listed those that have it as written.
+/// Finds users by a part of the name. Counted are those that have it in any case and
+/// are not the administrator, listed those that have it as written.
 pub(super) fn search(ask: &Ask, state: &State) -> Outcome {
     let part = ask.parameter("username");
     if part.is_empty() {
@@ -119,18 +119,19 @@ pub(super) fn search(ask: &Ask, state: &State) -> Outcome {
     let query = Query::read_page(ask)?;
     ask.who.require_authenticated()?;
     let lower = part.to_lowercase();
-    let users = others(state);
-    let total = users
+    let total = others(state)
         .iter()
         .filter(|user| user.username.to_lowercase().contains(&lower))
         .count();
-    let found: Vec<Value> = users
+    if total == 0 {
+        return Ok(query.headers(ask, 0, json(200, &value!([]))));
+    }
+    let found = query.best(state.users(), |user| &user.username, part)?;
+    let shown = found
         .iter()
-        .filter(|user| user.username.contains(part))
         .map(|user| value!({"user_id": user.id, "username": user.username}))
         .collect();
-    let page = query.cut(&found).to_vec();
-    Ok(query.headers(ask, total, json(200, &Value::Array(page))))
+    Ok(query.headers(ask, total, json(200, &Value::Array(shown))))
 }
 
 pub(super) fn current(ask: &Ask, state: &State) -> Outcome {
