@@ -11,6 +11,7 @@ use harborage::plan::desired::{
 use harborage::plan::docker_config::Login;
 use harborage::plan::observed::LoginProof;
 use harborage::rehearsal::Failure;
+use harborage::rehearsal::harbor::HarborStandIn;
 use harborage::run::target::{CreatedRobot, ErrorClass, Extent, Harbor as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -107,6 +108,21 @@ async fn a_session_that_ended_is_renewed_once_for_all() {
     second.unwrap();
     third.unwrap();
     assert_eq!(stage.harbor.counts().sign_ins, 1);
+}
+
+#[tokio::test]
+async fn a_harbor_that_was_away_is_found_again_where_it_was() {
+    let stage = Stage::empty().await;
+    let client = stage.harbor_client();
+    client.create_project(&project("one")).await.unwrap();
+    let options = stage.harbor.stop().await;
+    let away = client.create_project(&project("two")).await.unwrap_err();
+    assert_eq!((away.class, away.status), (ErrorClass::Transient, None));
+    let harbor = HarborStandIn::start(options).await.unwrap();
+    client.create_project(&project("two")).await.unwrap();
+    let counts = harbor.counts();
+    assert_eq!((counts.sign_ins, counts.of("POST", "/api/v2.0/projects")), (1, 2));
+    assert!(harbor.look(|state| state.project_named("one").is_some()));
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 //! # Guarantees
 //! - What it models it answers as Harbor does: status, headers, body, error codes
 //!   and messages, and what the database would not let happen.
-//! - What it does not model (images, replication, scanners, LDAP, the browser's part
-//!   of an OIDC login) it answers with 501.
+//! - What it does not model (images, replication, scanners, LDAP, the log of what was
+//!   done, the browser's part of an OIDC login) it answers with 501. What such a login
+//!   leads to is modelled, see [`OidcLogin`].
 //! - A secret is never shown but where Harbor shows it.
 //!
 //! # Caveats
