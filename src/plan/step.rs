@@ -174,7 +174,7 @@ pub enum Action {
         /// The Secrets that are written; may include the source, to mark it or to clean it.
         secrets: Vec<SecretName>,
     },
-    /// Put Secrets among a service account's imagePullSecrets; the others stay.
+    /// Give a service account these imagePullSecrets, those of others among them.
     SetPullSecrets {
         /// The service account.
         service_account: ServiceAccountName,

@@ -68,6 +68,7 @@ pub fn plan_team(desired: &DesiredTeam, observed: &ObservedTeam, options: PlanOp
     }
     for wanted in &desired.service_accounts {
         steps.push(service_account(
+            desired,
             wanted,
             observed.cluster.as_ref(),
             secrets_writable,
@@ -237,7 +238,10 @@ fn role(id: i64) -> String {
         .map_or_else(|| format!("number {id}"), |role| role.label().to_owned())
 }
 
+/// Every pod pulls with what its service account names: it has to name the declared Secrets, and none that
+/// carries another of the team's logins, as that for pushing. What others put there stays.
 fn service_account(
+    desired: &DesiredTeam,
     wanted: &DesiredServiceAccount,
     cluster: Option<&ObservedCluster>,
     secrets_writable: Result<(), &str>,
@@ -258,24 +262,40 @@ fn service_account(
         .iter()
         .filter(|secret| !held.pull_secrets.contains(secret))
         .collect();
-    if lacking.is_empty() {
+    let of_team = |secret: &&SecretName| {
+        let mut secrets = desired
+            .credentials
+            .iter()
+            .flat_map(|credential| &credential.secrets);
+        secrets.any(|own| own.name == **secret)
+    };
+    let (surplus, kept): (Vec<&SecretName>, Vec<&SecretName>) = held
+        .pull_secrets
+        .iter()
+        .partition(|secret| of_team(secret) && !wanted.pull_secrets.contains(secret));
+    let reasons = [
+        ("it does not pull with", &lacking),
+        ("every pod can use", &surplus),
+    ];
+    let reasons: Vec<String> = reasons
+        .iter()
+        .filter(|(_, secrets)| !secrets.is_empty())
+        .map(|(what, secrets)| format!("{what} {}", listed(secrets)))
+        .collect();
+    if reasons.is_empty() {
         return step(Verdict::Keep, "it pulls with the declared Secrets", None);
     }
-    let names = lacking
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
     let action = Action::SetPullSecrets {
         service_account: wanted.name.clone(),
-        pull_secrets: held.pull_secrets.iter().chain(lacking).cloned().collect(),
+        pull_secrets: kept.into_iter().chain(lacking).cloned().collect(),
         resource_version: held.resource_version.clone(),
     };
-    step(
-        Verdict::Change,
-        &format!("it does not pull with {names}"),
-        Some(action),
-    )
+    step(Verdict::Change, &reasons.join(", and "), Some(action))
+}
+
+fn listed(names: &[&SecretName]) -> String {
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    names.join(", ")
 }
 
 fn step(operation: Operation, object: String, verdict: Verdict, why: &str, action: Option<Action>) -> Step {

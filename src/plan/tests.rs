@@ -215,6 +215,23 @@ fn a_new_team_gets_everything() {
 }
 
 #[test]
+fn a_login_that_pods_shall_not_have_is_taken_out_of_their_service_account() {
+    let mut desired = desired();
+    desired.service_accounts[0].pull_secrets.clear();
+    let plan = plan_team(&desired, &healthy(), PlanOptions::default());
+    let account = step(&plan, "service account default");
+    assert_eq!(account.why, format!("every pod can use {SECRET}"));
+    let Some(Action::SetPullSecrets { pull_secrets, .. }) = &account.action else {
+        panic!("{account:?}");
+    };
+    assert_eq!(
+        pull_secrets,
+        &["other".parse().unwrap()],
+        "what others put there stays"
+    );
+}
+
+#[test]
 fn a_project_is_changed_only_where_it_is_declared() {
     let mut observed = healthy();
     let project = observed.harbor.as_mut().unwrap().project.as_mut().unwrap();
