@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -119,15 +119,18 @@ fn start_watch(source: &Source, poke: &Arc<Notify>) -> Vec<Watch> {
 impl Service {
     async fn work(&mut self, poke: &Notify) -> Result<(), ServiceError> {
         self.pass().await?;
+        let mut next_sweep = self.next_sweep();
         loop {
-            let sweep = self.next_sweep();
             tokio::select! {
                 () = poke.notified() => {
                     tokio::time::sleep(GATHERING).await;
                     self.pass().await?;
                 }
                 () = tokio::time::sleep(self.poll_delay()) => self.pass().await?,
-                () = tokio::time::sleep(sweep) => self.sweep().await?,
+                () = until(next_sweep) => {
+                    self.sweep().await?;
+                    next_sweep = self.next_sweep();
+                }
             }
         }
     }
@@ -137,19 +140,11 @@ impl Service {
         self.settings.poll.mul_f64(0.9 + 0.2 * SystemChance.unit())
     }
 
-    fn next_sweep(&self) -> Duration {
-        let now = Utc::now();
-        let last = self
-            .engine
-            .board()
-            .daemon()
-            .last_fired
-            .get(Source::SWEEP)
-            .copied();
-        self.source
-            .next_sweep(last, now, SystemChance.unit())
-            .and_then(|at| (at - now).to_std().ok())
-            .unwrap_or(Duration::MAX)
+    /// When the next look for drift is due. Decided once and kept, since it is drawn by chance.
+    fn next_sweep(&self) -> Option<DateTime<Utc>> {
+        let daemon = self.engine.board().daemon();
+        let last = daemon.last_fired.get(Source::SWEEP).copied();
+        self.source.next_sweep(last, Utc::now(), SystemChance.unit())
     }
 
     /// Reads the repository and sets the lanes to work that a new commit concerns.
@@ -275,5 +270,13 @@ impl Service {
             self.engine.submit(intent, Reach::Everything).await?;
         }
         Ok(())
+    }
+}
+
+/// Waits for a moment; for ever, where there is none.
+async fn until(moment: Option<DateTime<Utc>>) {
+    match moment {
+        Some(moment) => tokio::time::sleep((moment - Utc::now()).to_std().unwrap_or_default()).await,
+        None => std::future::pending().await,
     }
 }

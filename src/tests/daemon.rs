@@ -261,6 +261,31 @@ async fn a_repository_behind_a_url_is_followed_and_what_it_said_last_holds_while
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_that_comes_more_often_than_the_schedule_does_not_put_the_sweep_off() {
+    let repository = ValuesRepository::with_teams(&["blue"]);
+    let stage = Stage::with_namespaces(&["blue"]).await;
+    let folder = Folder::new(&stage);
+    let jobs = folder.path().join("jobs");
+    std::fs::create_dir_all(&jobs).unwrap();
+    let job = include_str!("../../jobs/repair-drift.yaml").replace("*/30 * * * *", "* * * * * *");
+    std::fs::write(jobs.join("repair-drift.yaml"), job).unwrap();
+    let mut program = harborage("run", &repository, &stage, &folder);
+    program
+        .args(["--poll", "20ms", "--jobs"])
+        .arg(&jobs)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let child = program.spawn().unwrap();
+    until(&stage, "the team is ready", || ready(&stage, "blue")).await;
+    until_status_is_ready(&folder).await;
+    stage
+        .kubernetes
+        .alter(|state| state.delete_secret("team-blue", "harbor-pullsecret"));
+    until(&stage, "a sweep mended it", || ready(&stage, "blue")).await;
+    drop(child);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_working_tree_is_followed_without_a_commit() {
     let repository = ValuesRepository::with_teams(&["blue"]);
     let stage = Stage::with_namespaces(&["blue", "green"]).await;
