@@ -262,6 +262,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Shows that a lane is to go somewhere else than where it stands, so that nobody takes it for ready before
+    /// it sets out.
+    fn show_pending(&self, lane: &LaneId, target: &Target) {
+        let former = self.shared.board.get(lane);
+        if former
+            .as_ref()
+            .is_some_and(|record| record.fingerprint == target.fingerprint)
+        {
+            return;
+        }
+        self.shared.board.note(&LaneRecord {
+            lane: lane.clone(),
+            revision: target.revision.clone(),
+            fingerprint: target.fingerprint.clone(),
+            state: RunState::Pending,
+            since: self.shared.clock.now(),
+            attempts: 0,
+            problems: Vec::new(),
+            converged: former.as_ref().and_then(|record| record.converged.clone()),
+            held: former.and_then(|record| record.held),
+        });
+    }
+
     /// Gives a lane its target; starts the lane when it is idle.
     fn point(&self, lane: &LaneId, target: Target) {
         let mut lanes = lock(&self.lanes);
@@ -276,6 +299,7 @@ impl Engine {
             }
             return;
         }
+        self.show_pending(lane, &target);
         let (sender, targets) = watch::channel(Arc::new(target));
         lanes.insert(lane.clone(), sender);
         self.active.send_modify(|active| *active += 1);

@@ -116,7 +116,7 @@ impl Lane {
     /// Works until the newest target is reached, parked or given up.
     pub(super) async fn pursue(&mut self) -> Result<(), JournalError> {
         let target = self.targets.borrow_and_update().clone();
-        let mut attempts = 0;
+        let (mut attempts, mut kept_out) = (0, 0);
         loop {
             attempts += 1;
             // Looked at before the attempt: the platform may settle while what was refused is on its way back.
@@ -124,16 +124,25 @@ impl Lane {
             match self.attempt(&target, attempts).await? {
                 Attempt::Reached => return self.reached(&target, attempts).await,
                 Attempt::Interrupted => return self.interrupted(&target, attempts).await,
-                Attempt::Failed(failure) => match self.decide(&failure, attempts, unsettled) {
-                    Decision::Refused | Decision::Exhausted => {
-                        return self.park(&target, attempts, failure).await;
-                    }
-                    Decision::Again(delay) => {
-                        if !self.wait(&target, attempts, failure, delay).await? {
-                            return self.interrupted(&target, attempts).await;
+                Attempt::Failed(failure) => {
+                    let is_kept_out = failure.class() == ErrorClass::Auth;
+                    kept_out += u32::from(is_kept_out);
+                    let counted = if is_kept_out {
+                        kept_out
+                    } else {
+                        attempts - kept_out
+                    };
+                    match self.decide(&failure, counted, unsettled) {
+                        Decision::Refused | Decision::Exhausted => {
+                            return self.park(&target, attempts, failure).await;
+                        }
+                        Decision::Again(delay) => {
+                            if !self.wait(&target, attempts, failure, delay).await? {
+                                return self.interrupted(&target, attempts).await;
+                            }
                         }
                     }
-                },
+                }
             }
         }
     }
@@ -175,7 +184,7 @@ impl Lane {
         self.id != LaneId::Platform
             && matches!(
                 platform,
-                Some(RunState::Running { .. } | RunState::Waiting { .. })
+                Some(RunState::Pending | RunState::Running { .. } | RunState::Waiting { .. })
             )
     }
 

@@ -13,6 +13,10 @@ const CONFLICTS_AT_ONCE: u32 = 3;
 /// A server that asks for more patience than this is asked again all the same.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
+/// Who was kept out for long looks again after no more than this, to see rights that were given back. Guesses
+/// at Harbor's door are not made more often by it: its client keeps a gate of its own.
+const LONGEST_KEPT_OUT: Duration = Duration::from_secs(60);
+
 /// How a job retries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
@@ -47,11 +51,10 @@ pub enum Decision {
 }
 
 impl RetryPolicy {
-    /// Decides after a failed attempt. `attempt` counts from 1 and includes the one that failed;
-    /// `random` is uniform in `0.0..1.0`.
+    /// Decides after a failed attempt. `attempt` counts from 1 and includes the one that failed: those that
+    /// were kept out ([`ErrorClass::Auth`]) by themselves, and all others. `random` is uniform in `0.0..1.0`.
     ///
-    /// Being kept out ([`ErrorClass::Auth`]) uses up no attempts, since it is not the lane's fault:
-    /// it is retried, slowly, until somebody lets us in.
+    /// Being kept out is not the lane's fault: it is retried until somebody lets us in.
     #[must_use]
     pub fn decide(&self, failure: Failure, attempt: u32, random: f64) -> Decision {
         let asked = failure.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
@@ -59,7 +62,7 @@ impl RetryPolicy {
         let again = |wait: Duration| Decision::Again(asked.saturating_add(wait));
         match failure.class {
             ErrorClass::Rejected => Decision::Refused,
-            ErrorClass::Auth => again(self.max / 2 + share(self.max / 2, random)),
+            ErrorClass::Auth => again(share(self.backoff(attempt).min(LONGEST_KEPT_OUT), random)),
             ErrorClass::Transient | ErrorClass::Conflict if attempt >= self.attempts => Decision::Exhausted,
             ErrorClass::Conflict if attempt <= CONFLICTS_AT_ONCE => again(Duration::ZERO),
             ErrorClass::Transient | ErrorClass::Conflict => again(share(self.backoff(attempt), random)),
@@ -152,7 +155,9 @@ mod tests {
             Decision::Exhausted
         );
         let kept_out = POLICY.decide(failure(ErrorClass::Auth), 1000, 0.5);
-        assert_eq!(kept_out, Decision::Again(Duration::from_secs(225)));
+        assert_eq!(kept_out, Decision::Again(Duration::from_secs(30)));
+        let kept_out = POLICY.decide(failure(ErrorClass::Auth), 1, 0.5);
+        assert_eq!(kept_out, Decision::Again(Duration::from_millis(500)));
     }
 
     #[test]

@@ -88,10 +88,18 @@ fn class_of(code: u16, status: Option<&Status>) -> ErrorClass {
         401 => ErrorClass::Auth,
         403 => class_of_forbidden(status),
         409 => ErrorClass::Conflict,
+        // An apply names the uid that was seen, and another object has the name now.
+        422 if names_another_object(status) => ErrorClass::Conflict,
         // A namespace or a service account may appear.
         404 | 408 | 410 | 429 | 500.. => ErrorClass::Transient,
         _ => ErrorClass::Rejected,
     }
+}
+
+fn names_another_object(status: Option<&Status>) -> bool {
+    let details = status.and_then(|status| status.details.as_ref());
+    let mut causes = details.into_iter().flat_map(|details| &details.causes);
+    causes.any(|cause| cause.field == "metadata.uid")
 }
 
 /// Three things answer 403: authorisation, which concerns everything that we do; a namespace that
@@ -166,6 +174,18 @@ mod tests {
         ] {
             assert_eq!(answer(code, "m", "").class, class, "{code}");
         }
+    }
+
+    #[test]
+    fn an_object_that_is_another_by_now_is_looked_at_again() {
+        let message =
+            r#"ServiceAccount "default" is invalid: metadata.uid: Invalid value: "a": field is immutable"#;
+        let body = json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": "Invalid",
+            "details": {"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]}, "code": 422,
+        });
+        let error = refused("change it", 422, None, body.to_string().as_bytes());
+        assert_eq!(error.class, ErrorClass::Conflict);
     }
 
     #[test]
