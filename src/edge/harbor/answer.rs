@@ -20,6 +20,18 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// Tells the log of an answered call.
+pub(super) fn tell(method: &str, path: &[&str], status: StatusCode, began: Instant) {
+    let (path, status) = (path.join("/"), status.as_u16());
+    tracing::debug!(
+        http.method = method,
+        http.path = path,
+        http.status = status,
+        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "Harbor answered {status} to {method} {path}"
+    );
+}
+
 /// Sends a request and reads its whole answer.
 pub(super) async fn receive(
     act: &str,
@@ -41,15 +53,7 @@ pub(super) async fn receive(
         }
         body.extend_from_slice(&chunk);
     }
-    tracing::debug!(
-        http.method = method,
-        http.path = path.join("/"),
-        http.status = status.as_u16(),
-        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "Harbor answered {} to {method} {}",
-        status.as_u16(),
-        path.join("/")
-    );
+    tell(method, path, status, began);
     if status.is_redirection() {
         let what = format!(
             "it answered {}, a redirect to {}: is harbor-url right?",

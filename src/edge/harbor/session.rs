@@ -22,7 +22,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::answer::receive;
+use super::answer::{receive, tell};
 use super::failure::{refused, unanswered};
 use super::transport::Wire;
 use crate::run::target::{ErrorClass, Target, TargetError};
@@ -190,15 +190,12 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         }
         request
     };
-    let first = get(None).send().await.map_err(|error| unanswered(ACT, error))?;
+    let first = send(get(None), "GET", &["systeminfo"]).await?;
     busy(&first)?;
     let Some(sid) = cookie(first.headers(), "sid") else {
         return basic(wire, number).await;
     };
-    let second = get(Some(&sid))
-        .send()
-        .await
-        .map_err(|error| unanswered(ACT, error))?;
+    let second = send(get(Some(&sid)), "GET", &["systeminfo"]).await?;
     busy(&second)?;
     let (Some(csrf), Some(token)) = (
         cookie(second.headers(), "_gorilla_csrf"),
@@ -215,10 +212,8 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         .form(&[
             ("principal", wire.username.as_str()),
             ("password", wire.password.expose_secret()),
-        ])
-        .send()
-        .await
-        .map_err(|error| unanswered(ACT, error))?;
+        ]);
+    let login = send(login, "POST", &["c", "login"]).await?;
     busy(&login)?;
     match login.status() {
         StatusCode::OK => {
@@ -237,6 +232,17 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         StatusCode::UNAUTHORIZED => Err(wrong_password(wire)),
         _ => basic(wire, number).await,
     }
+}
+
+async fn send(
+    request: RequestBuilder,
+    method: &str,
+    path: &[&str],
+) -> Result<reqwest::Response, TargetError> {
+    let began = std::time::Instant::now();
+    let answer = request.send().await.map_err(|error| unanswered(ACT, error))?;
+    tell(method, path, answer.status(), began);
+    Ok(answer)
 }
 
 /// A Harbor that can't answer now is asked again later: Basic would not be answered either, and would be remembered.

@@ -4,7 +4,7 @@
 //! text of an answer that they do not understand, which may be a Secret, and drop the
 //! `Retry-After` of one that is no `Status`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http;
 use k8s_openapi::NamespaceResourceScope;
@@ -162,6 +162,8 @@ impl ClusterClient {
         let request = request.map_err(|error| unanswered(act, kube::Error::BuildRequest(error)))?;
         // The semaphores are never closed; a call outside its budget would still be right.
         let _permit = budget.acquire().await.ok();
+        let began = Instant::now();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let exchange = async {
             let answer = self.client.send(request.map(Body::from)).await?;
             let (head, body) = answer.into_parts();
@@ -171,6 +173,14 @@ impl ClusterClient {
             .await
             .map_err(|_| timed_out(act, self.timeout))?
             .map_err(|error| unanswered(act, error))?;
+        tracing::debug!(
+            http.method = method.as_str(),
+            http.path = path,
+            http.status = head.status.as_u16(),
+            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the API server answered {} to {method} {path}",
+            head.status.as_u16()
+        );
         if !head.status.is_success() {
             let seconds = head
                 .headers

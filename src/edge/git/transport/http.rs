@@ -6,7 +6,7 @@
 //! - A proxy is taken from the environment, as every other client of this program takes it.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -71,7 +71,8 @@ impl HttpWire {
     }
 
     async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Response, FetchError> {
-        let mut request = self.client.request(method, url);
+        let began = Instant::now();
+        let mut request = self.client.request(method.clone(), url.clone());
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
@@ -81,7 +82,17 @@ impl HttpWire {
                 .header(ACCEPT, "application/x-git-upload-pack-result")
                 .body(body);
         }
-        request.send().await.map_err(broken)
+        let response = request.send().await.map_err(broken)?;
+        tracing::debug!(
+            http.method = method.as_str(),
+            http.path = url.path(),
+            http.status = response.status().as_u16(),
+            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the git host answered {} to {method} {}",
+            response.status().as_u16(),
+            url.path()
+        );
+        Ok(response)
     }
 
     /// Asks for the references, wherever within the host they are.

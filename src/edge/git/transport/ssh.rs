@@ -135,6 +135,12 @@ impl Wire for SshWire {
 
     fn begin(self: Arc<Self>, _: Service) -> Result<Box<dyn Exchange>, FetchError> {
         let (session, channel) = self.patience.wait(self.connect())?;
+        tracing::debug!(
+            ssh.host = self.host,
+            ssh.command = self.command,
+            "the git host runs {}",
+            self.command
+        );
         Ok(Box::new(SshExchange {
             patience: self.patience.clone(),
             session,
