@@ -1,0 +1,153 @@
+//! Gitea, the git host that Otomi ships.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::process::{Process, free_port, run};
+
+const ADMIN: &str = "otomi-admin";
+const PASSWORD: &str = "a-password-for-gitea";
+
+/// A Gitea with an administrator and the organisation `otomi`.
+pub(crate) struct Gitea {
+    folder: PathBuf,
+    programs: PathBuf,
+    url: String,
+    client: reqwest::Client,
+    process: Mutex<Option<Process>>,
+}
+
+impl Gitea {
+    pub(crate) async fn start(folder: &Path, programs: &Path) -> Self {
+        let folder = folder.join("gitea");
+        std::fs::create_dir_all(&folder).unwrap();
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let home = folder.display();
+        let configuration = format!(
+            "I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\nWORK_PATH = {home}\n\
+             [server]\nHTTP_ADDR = 127.0.0.1\nHTTP_PORT = {port}\nROOT_URL = {url}/\n\
+             STATIC_ROOT_PATH = {static_root}\nAPP_DATA_PATH = {home}/data\nDISABLE_SSH = true\nOFFLINE_MODE = true\n\
+             [database]\nDB_TYPE = sqlite3\nPATH = {home}/gitea.db\n\
+             [repository]\nROOT = {home}/repositories\n\
+             [security]\nINSTALL_LOCK = true\n\
+             [webhook]\nALLOWED_HOST_LIST = loopback\n\
+             [log]\nMODE = console\nLEVEL = Warn\n",
+            static_root = programs.join("static").display(),
+        );
+        std::fs::write(folder.join("app.ini"), configuration).unwrap();
+        let gitea = Self {
+            folder,
+            programs: programs.to_owned(),
+            url,
+            client: reqwest::Client::new(),
+            process: Mutex::default(),
+        };
+        run(&mut gitea.program(&["migrate"]));
+        run(&mut gitea.program(&[
+            "admin",
+            "user",
+            "create",
+            "--admin",
+            "--must-change-password=false",
+            "--username",
+            ADMIN,
+            "--password",
+            PASSWORD,
+            "--email",
+            "admin@example.com",
+        ]));
+        gitea.resume().await;
+        gitea
+            .ask(Method::POST, "/orgs", json!({"username": "otomi"}))
+            .await;
+        gitea
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.join("gitea"));
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.join("app.ini"))
+            .env("HOME", &self.folder)
+            .current_dir(&self.folder);
+        command
+    }
+
+    /// Starts it, and waits until it answers.
+    pub(crate) async fn resume(&self) {
+        let mut process = Process::start("gitea", &self.folder, &mut self.program(&["web"]));
+        let health = format!("{}/api/healthz", self.url);
+        let ready = async || {
+            self.client
+                .get(&health)
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 200)
+        };
+        process.until(ready).await;
+        *self.process.lock().await = Some(process);
+    }
+
+    /// Stops it; what it holds stays on disk.
+    pub(crate) async fn stop(&self) {
+        self.process.lock().await.take();
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Makes a private repository of the organisation. Answers its URL.
+    pub(crate) async fn repository(&self, name: &str) -> String {
+        let repository = json!({"name": name, "private": true, "default_branch": "main"});
+        self.ask(Method::POST, "/orgs/otomi/repos", repository).await;
+        format!("{}/otomi/{name}.git", self.url)
+    }
+
+    /// A repository's URL with the administrator's login, for pushing.
+    pub(crate) fn push_url(&self, name: &str) -> String {
+        format!(
+            "{}/otomi/{name}.git",
+            self.url.replace("://", &format!("://{ADMIN}:{PASSWORD}@"))
+        )
+    }
+
+    /// A new token that may read repositories.
+    pub(crate) async fn token(&self, name: &str) -> String {
+        let token = json!({"name": name, "scopes": ["read:repository"]});
+        let made = self
+            .ask(Method::POST, &format!("/users/{ADMIN}/tokens"), token)
+            .await;
+        made["sha1"].as_str().unwrap().to_owned()
+    }
+
+    /// Takes a token back.
+    pub(crate) async fn revoke(&self, name: &str) {
+        self.ask(
+            Method::DELETE,
+            &format!("/users/{ADMIN}/tokens/{name}"),
+            Value::Null,
+        )
+        .await;
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
+        let request = self.client.request(method, format!("{}/api/v1{path}", self.url));
+        let answer = request
+            .basic_auth(ADMIN, Some(PASSWORD))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+}

@@ -1,0 +1,242 @@
+//! Keycloak with a realm as Otomi makes it.
+
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::process::{Process, free_port};
+
+const ADMIN: &str = "admin";
+/// The realm; the client is called so too.
+const REALM: &str = "otomi";
+const CLIENT_SECRET: &str = "a-client-secret";
+pub(crate) const PASSWORD: &str = "a-users-password";
+
+/// A Keycloak and its administrator.
+pub(crate) struct Keycloak {
+    url: String,
+    password: String,
+    client: reqwest::Client,
+    _process: Option<Process>,
+}
+
+impl Keycloak {
+    pub(crate) async fn start(folder: &Path, programs: &Path) -> Self {
+        let folder = folder.join("keycloak");
+        std::fs::create_dir_all(&folder).unwrap();
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut command = Command::new(programs.join("bin/kc.sh"));
+        command
+            .arg("start")
+            // Its transactions, which it would keep beside its programs.
+            .arg(format!(
+                "-Dquarkus.transaction-manager.object-store.directory={}",
+                folder.join("tx").display()
+            ))
+            .args([
+                "--optimized",
+                "--db=dev-mem",
+                "--cache=local",
+                "--http-enabled=true",
+            ])
+            .arg("--http-host=127.0.0.1")
+            .args([format!("--http-port={port}"), format!("--hostname={url}")])
+            .env("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN)
+            .env("KC_BOOTSTRAP_ADMIN_PASSWORD", "a-password-for-keycloak")
+            .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m")
+            .env("JAVA_OPTS_APPEND", "-XX:TieredStopAtLevel=1");
+        let mut process = Process::start("keycloak", &folder, &mut command);
+        let client = reqwest::Client::new();
+        let health = format!("{url}/health/ready");
+        process
+            .until(async || {
+                client
+                    .get(&health)
+                    .send()
+                    .await
+                    .is_ok_and(|answer| answer.status() == 200)
+            })
+            .await;
+        let keycloak = Self {
+            url,
+            password: "a-password-for-keycloak".to_owned(),
+            client,
+            _process: Some(process),
+        };
+        keycloak.make_realm().await;
+        keycloak
+    }
+
+    pub(crate) async fn use_running(url: &str, password_file: &Path) -> Self {
+        let keycloak = Self {
+            url: url.trim_end_matches('/').to_owned(),
+            password: std::fs::read_to_string(password_file)
+                .unwrap()
+                .trim_end()
+                .to_owned(),
+            client: reqwest::Client::new(),
+            _process: None,
+        };
+        if keycloak.find(&format!("/admin/realms/{REALM}")).await.is_none() {
+            keycloak.make_realm().await;
+        }
+        keycloak
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn make_realm(&self) {
+        let mapper = |name: &str, kind: &str, config: Value| json!({"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": config});
+        let groups = json!({
+            "claim.name": "groups", "full.path": "false",
+            "id.token.claim": "true", "access.token.claim": "true", "userinfo.token.claim": "true",
+        });
+        let audience = json!({"included.client.audience": REALM, "access.token.claim": "true"});
+        let realm = json!({
+            "realm": REALM, "enabled": true, "sslRequired": "none",
+            "clients": [{
+                "clientId": REALM, "secret": CLIENT_SECRET, "directAccessGrantsEnabled": true,
+                "redirectUris": ["*"],
+                "protocolMappers": [
+                    mapper("groups", "oidc-group-membership-mapper", groups),
+                    mapper("audience", "oidc-audience-mapper", audience),
+                ],
+            }],
+            "groups": [{"name": "platform-admin"}, {"name": "all-teams-admin"}, {"name": "team-admin"}],
+        });
+        self.ask(Method::POST, "/admin/realms", Some(realm)).await;
+    }
+
+    /// Makes a group, unless it is there.
+    pub(crate) async fn make_group(&self, name: &str) {
+        let found = self
+            .find(&format!("/admin/realms/{REALM}/groups?search={name}&exact=true"))
+            .await;
+        if found.is_none_or(|groups| groups == json!([])) {
+            self.ask(
+                Method::POST,
+                &format!("/admin/realms/{REALM}/groups"),
+                Some(json!({"name": name})),
+            )
+            .await;
+        }
+    }
+
+    /// Makes a user of these groups.
+    pub(crate) async fn make_user(&self, name: &str, groups: &[&str]) {
+        let user = json!({
+            "username": name, "enabled": true, "email": format!("{name}@example.com"), "emailVerified": true,
+            "firstName": name, "lastName": "Person", "groups": groups,
+            "credentials": [{"type": "password", "value": PASSWORD, "temporary": false}],
+        });
+        self.ask(Method::POST, &format!("/admin/realms/{REALM}/users"), Some(user))
+            .await;
+    }
+
+    pub(crate) async fn remove_user(&self, name: &str) {
+        let found = self
+            .find(&format!("/admin/realms/{REALM}/users?username={name}&exact=true"))
+            .await;
+        for user in found.as_ref().and_then(Value::as_array).into_iter().flatten() {
+            let id = user["id"].as_str().unwrap();
+            self.ask(Method::DELETE, &format!("/admin/realms/{REALM}/users/{id}"), None)
+                .await;
+        }
+    }
+
+    /// Gives the realm another host, as a changed domain does; its issuer is another then.
+    pub(crate) async fn set_host(&self, url: &str) {
+        let realm = json!({"realm": REALM, "attributes": {"frontendUrl": url}});
+        self.ask(Method::PUT, &format!("/admin/realms/{REALM}"), Some(realm))
+            .await;
+    }
+
+    /// What the id token of a user says, who signs in with the password.
+    pub(crate) async fn claims(&self, user: &str) -> Value {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", REALM),
+            ("client_secret", CLIENT_SECRET),
+            ("scope", "openid"),
+            ("username", user),
+            ("password", PASSWORD),
+        ];
+        let url = format!("{}/realms/{REALM}/protocol/openid-connect/token", self.url);
+        let answer: Value = self
+            .client
+            .post(url)
+            .form(&form)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let token = answer["id_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no token for {user}: {answer}"));
+        let claims = token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+    }
+
+    async fn token(&self) -> String {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "admin-cli"),
+            ("username", ADMIN),
+            ("password", &self.password),
+        ];
+        let url = format!("{}/realms/master/protocol/openid-connect/token", self.url);
+        let answer: Value = self
+            .client
+            .post(url)
+            .form(&form)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        answer["access_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no administrator's token: {answer}"))
+            .to_owned()
+    }
+
+    async fn find(&self, path: &str) -> Option<Value> {
+        let request = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .bearer_auth(self.token().await);
+        let answer = request.send().await.unwrap();
+        if answer.status() == 404 {
+            return None;
+        }
+        Some(answer.error_for_status().unwrap().json().await.unwrap())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) {
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(self.token().await);
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        assert!(
+            status.is_success(),
+            "{path}: {status} {}",
+            answer.text().await.unwrap()
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! What harborage may do, and what the API server makes of what it does.
+
+use std::sync::Arc;
+
+use harborage::serve::status::StatusReport;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+};
+use kube::{Client, Config};
+use serde_json::json;
+
+use crate::stage::Stage;
+use crate::suite::{Scenario, scenario};
+
+pub(crate) fn all() -> Vec<Scenario> {
+    vec![
+        scenario!(
+            "the manifests of deploy/ are accepted by the API server",
+            manifests
+        ),
+        scenario!(
+            "with the role of deploy/ no other object can be read or written",
+            nothing_else
+        ),
+        scenario!(
+            "an apply with an old version or of a deleted account is refused and makes nothing",
+            preconditions
+        ),
+        scenario!(
+            "rights that are withdrawn stop the work and rights given back resume it",
+            withdrawn
+        ),
+        scenario!(
+            "a namespace that is being deleted is left alone and does not hold up others",
+            terminating
+        ),
+    ]
+}
+
+async fn manifests(stage: Arc<Stage>) {
+    let kubernetes = stage.kubernetes();
+    let text = include_str!("../../../deploy/deployment.yaml");
+    for document in text.split("\n---\n") {
+        let object: DynamicObject = harborage::run::yaml::from_text(document).unwrap();
+        let kind = object.types.clone().unwrap();
+        let (group, version) = kind
+            .api_version
+            .split_once('/')
+            .unwrap_or(("", &kind.api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind.kind));
+        let namespace = stage.team_with_namespace("deploy").await;
+        let objects: Api<DynamicObject> =
+            Api::namespaced_with(kubernetes.client.clone(), &format!("team-{namespace}"), &resource);
+        let how = PatchParams {
+            dry_run: true,
+            ..PatchParams::apply("e2e").validation_strict()
+        };
+        let name = object.metadata.name.clone().unwrap();
+        objects.patch(&name, &how, &Patch::Apply(&object)).await.unwrap();
+    }
+}
+
+/// A client with harborage's own token.
+async fn as_harborage(stage: &Stage) -> Client {
+    let kubernetes = stage.kubernetes();
+    let token = std::fs::read_to_string(kubernetes.token_file().await).unwrap();
+    let mut config = Config::new(kubernetes.url.parse().unwrap());
+    let pem = std::fs::read(&kubernetes.ca).unwrap();
+    config.root_cert = Some(certificates(&pem));
+    config.auth_info.token = Some(token.into());
+    Client::try_from(config).unwrap()
+}
+
+/// The certificates of a PEM file, as DER.
+fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
+    let text = std::str::from_utf8(pem).unwrap();
+    let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+    blocks
+        .map(|block| {
+            let text: String = block
+                .split("-----END")
+                .next()
+                .unwrap()
+                .split_whitespace()
+                .collect();
+            base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+        })
+        .collect()
+}
+
+/// Whether the API server refused a call for want of rights.
+fn is_forbidden<T: std::fmt::Debug>(result: kube::Result<T>) -> bool {
+    matches!(result, Err(kube::Error::Api(status)) if status.code == 403)
+}
+
+async fn nothing_else(stage: Arc<Stage>) {
+    let team = stage.team_with_namespace("blue").await;
+    let namespace = format!("team-{team}");
+    stage
+        .kubernetes()
+        .put_secret(&namespace, "private", "Opaque", &[("a", "b")])
+        .await;
+    let client = as_harborage(&stage).await;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+    let everywhere: Api<Secret> = Api::all(client.clone());
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+    let named = |name: &str| ListParams::default().fields(&format!("metadata.name={name}"));
+
+    assert!(is_forbidden(secrets.get("private").await));
+    assert!(is_forbidden(secrets.list(&ListParams::default()).await));
+    assert!(is_forbidden(everywhere.list(&ListParams::default()).await));
+    assert!(is_forbidden(everywhere.list(&named("private")).await));
+    assert!(is_forbidden(
+        secrets.delete("private", &DeleteParams::default()).await
+    ));
+    assert!(is_forbidden(accounts.list(&ListParams::default()).await));
+    assert!(is_forbidden(accounts.get("other").await));
+    assert!(is_forbidden(
+        accounts.delete("default", &DeleteParams::default()).await
+    ));
+    assert!(is_forbidden(maps.list(&ListParams::default()).await));
+    let other = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "private"}});
+    let how = PatchParams::apply("harborage");
+    assert!(is_forbidden(
+        secrets.patch("private", &how, &Patch::Apply(&other)).await
+    ));
+
+    // And what it needs is allowed: lists by name, and an apply that creates.
+    everywhere.list(&named("harbor-pullsecret")).await.unwrap();
+    let ours = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "harbor-pullsecret"}});
+    secrets
+        .patch("harbor-pullsecret", &how, &Patch::Apply(&ours))
+        .await
+        .unwrap();
+    secrets
+        .delete("harbor-pullsecret", &DeleteParams::default())
+        .await
+        .unwrap();
+}
+
+async fn preconditions(stage: Arc<Stage>) {
+    let team = stage.team_with_namespace("blue").await;
+    let namespace = format!("team-{team}");
+    let client = as_harborage(&stage).await;
+    let refusal = |result: kube::Result<ServiceAccount>| match result {
+        Err(kube::Error::Api(status)) => status,
+        other => panic!("it was not refused: {other:?}"),
+    };
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
+    let seen = accounts.get("default").await.unwrap().metadata;
+    let how = PatchParams::apply("harborage").force();
+    let apply = |uid: &str, version: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "default", "uid": uid, "resourceVersion": version},
+            "imagePullSecrets": [{"name": "harbor-pullsecret"}],
+        })
+    };
+    let (uid, version) = (seen.uid.unwrap(), seen.resource_version.unwrap());
+    accounts
+        .patch("default", &how, &Patch::Apply(&apply(&uid, &version)))
+        .await
+        .unwrap();
+    let again = accounts
+        .patch("default", &how, &Patch::Apply(&apply(&uid, &version)))
+        .await;
+    assert_eq!(refusal(again).code, 409);
+
+    // Its controller makes another one at once: the uid tells them apart.
+    stage
+        .kubernetes()
+        .accounts(&namespace)
+        .delete("default", &DeleteParams::default())
+        .await
+        .unwrap();
+    stage.kubernetes().make_namespace(&namespace).await;
+    let now = accounts
+        .get("default")
+        .await
+        .unwrap()
+        .metadata
+        .resource_version
+        .unwrap();
+    let another = accounts
+        .patch("default", &how, &Patch::Apply(&apply(&uid, &now)))
+        .await;
+    let another = refusal(another);
+    assert_eq!(another.code, 422);
+    assert_eq!(another.details.unwrap().causes[0].field, "metadata.uid");
+
+    let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+    let ours = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "harbor-pullsecret"}});
+    let made = secrets
+        .patch("harbor-pullsecret", &how, &Patch::Apply(&ours))
+        .await
+        .unwrap()
+        .metadata;
+    let outdated = DeleteParams {
+        preconditions: Some(kube::api::Preconditions {
+            uid: made.uid,
+            resource_version: Some("1".to_owned()),
+        }),
+        ..DeleteParams::default()
+    };
+    let refused = secrets.delete("harbor-pullsecret", &outdated).await;
+    assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 409));
+}
+
+async fn withdrawn(stage: Arc<Stage>) {
+    let teams = [
+        stage.team_with_namespace("first").await,
+        stage.team_with_namespace("second").await,
+    ];
+    let mut values = stage.values(&[&teams[0]]);
+    let program = stage.program_for(&values).await;
+    let daemon = program.start();
+    program.until_ready(&values.commit("as it is")).await;
+    stage.kubernetes().withdraw().await;
+    values.add(&teams[1]);
+    let commit = values.commit("one more");
+    let told = |report: &StatusReport| {
+        report.lanes.iter().any(|lane| {
+            let waits = !matches!(lane.state, harborage::run::record::RunState::Done);
+            lane.lane.to_string() == teams[1]
+                && waits
+                && lane.problems.iter().any(|p| p.message.contains("forbidden"))
+        })
+    };
+    program.until("the second team's problem is told", told).await;
+    stage.kubernetes().grant().await;
+    stage.took(program.until_ready(&commit).await);
+    stage.assert_provisioned(&teams[0]).await;
+    stage.assert_provisioned(&teams[1]).await;
+    daemon.stop().await;
+}
+
+async fn terminating(stage: Arc<Stage>) {
+    let (stays, goes) = (
+        stage.team_with_namespace("stays").await,
+        stage.team_with_namespace("goes").await,
+    );
+    let namespace = format!("team-{goes}");
+    // A finalizer nobody serves keeps it in its end.
+    let maps: Api<ConfigMap> = Api::namespaced(stage.kubernetes().client.clone(), &namespace);
+    let held = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "held", "finalizers": ["e2e.harborage.dev/held"]},
+    });
+    let how = PatchParams::apply("e2e").force();
+    maps.patch("held", &how, &Patch::Apply(&held)).await.unwrap();
+    stage.kubernetes().remove_namespace(&namespace).await;
+    let values = stage.values(&[&stays, &goes]);
+    let program = stage.program_for(&values).await;
+    let daemon = program.start();
+    let settled = |report: &StatusReport| {
+        use harborage::run::record::RunState;
+        let is = |team: &str, what: fn(&RunState) -> bool| {
+            report
+                .lanes
+                .iter()
+                .any(|lane| lane.lane.to_string() == team && what(&lane.state))
+        };
+        is(&stays, |state| *state == RunState::Done)
+            && is(&goes, |state| matches!(state, RunState::Waiting { .. }))
+    };
+    stage.took(
+        program
+            .until("one team is ready and the other waits", settled)
+            .await,
+    );
+    stage.assert_provisioned(&stays).await;
+    let robots = stage.harbor().robots(&format!("team-{goes}-")).await;
+    assert!(robots.is_empty(), "nobody can keep the secrets of {robots:?}");
+
+    // It goes, comes back, and is filled.
+    let free = json!({"metadata": {"finalizers": null}});
+    maps.patch("held", &PatchParams::default(), &Patch::Merge(&free))
+        .await
+        .unwrap();
+    while stage.kubernetes().has_namespace(&namespace).await {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    stage.kubernetes().make_namespace(&namespace).await;
+    program.until_ready(&values.commit("the same again")).await;
+    stage.assert_provisioned(&goes).await;
+    daemon.stop().await;
+}
