@@ -73,7 +73,7 @@ async fn a_plan_writes_nothing_and_says_what_would_be() {
 type Drift<'a> = Box<dyn Fn() + 'a>;
 
 /// What Otomi's own operator leaves: robots whose secret it chose, Secrets without a mark, and both Secrets
-/// among the pull secrets of the service account.
+/// among the pull secrets of the service account, beside one of somebody else's.
 async fn provisioned_by_otomi(repository: &ValuesRepository, team: &str) -> Stage {
     let stage = Stage::with_namespaces(&[team]).await;
     let folder = Folder::new(&stage);
@@ -91,7 +91,7 @@ async fn provisioned_by_otomi(repository: &ValuesRepository, team: &str) -> Stag
         }
         state.edit(Kind::ServiceAccount, &namespace, "default", |account| {
             account["imagePullSecrets"] =
-                json!([{"name": "harbor-pullsecret"}, {"name": "harbor-pushsecret"}]);
+                json!([{"name": "harbor-pullsecret"}, {"name": "harbor-pushsecret"}, {"name": "registry.example.org"}]);
         });
     });
     stage.harbor.reset_counts();
@@ -112,14 +112,18 @@ async fn a_platform_that_otomi_provisioned_is_adopted_without_a_changed_credenti
     assert_eq!(adopted.status, Some(0), "{}{}", adopted.stdout, adopted.stderr);
     assert_eq!(logins(), before);
     assert_eq!(stage.harbor.counts().writes, 0);
-    assert_eq!(stage.kubernetes.counts().writes, 3, "the Secrets are marked");
+    let writes = stage.kubernetes.counts().writes;
+    assert_eq!(
+        writes, 4,
+        "the Secrets are marked, and pods lose the login for pushing"
+    );
     let pulls = stage
         .kubernetes
         .look(|state| state.pull_secrets("team-blue", "default"));
     assert_eq!(
         pulls,
-        ["harbor-pullsecret", "harbor-pushsecret"],
-        "other entries stay"
+        ["harbor-pullsecret", "registry.example.org"],
+        "others' entries stay"
     );
 }
 
