@@ -10,6 +10,8 @@ mod rehearse;
 mod run;
 mod settings;
 mod status;
+mod trigger;
+mod why;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -96,6 +98,8 @@ enum Command {
     Run(run::RunArgs),
     Rehearse(rehearse::RehearseArgs),
     Status(status::StatusArgs),
+    Why(why::WhyArgs),
+    Trigger(trigger::TriggerArgs),
     Jobs(jobs::JobsArgs),
     Settings(settings::SettingsArgs),
     Completions(completions::CompletionsArgs),
@@ -238,6 +242,8 @@ pub async fn main(
         Command::Run(arguments) => run::run(arguments, &invocation).await,
         Command::Rehearse(arguments) => rehearse::rehearse(arguments, &invocation).await,
         Command::Status(arguments) => status::status(arguments, &invocation).await,
+        Command::Why(arguments) => why::why(arguments, &invocation).await,
+        Command::Trigger(arguments) => trigger::trigger(arguments, &invocation).await,
         Command::Jobs(arguments) => jobs::jobs(arguments, &invocation),
         Command::Settings(arguments) => settings::settings(arguments, &invocation),
         Command::Completions(arguments) => completions::completions(&arguments),

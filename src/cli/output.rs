@@ -40,6 +40,16 @@ pub(super) fn print(text: &str) -> std::io::Result<()> {
     to(std::io::stdout().lock(), text)
 }
 
+/// Prints a result in place of the one before it; below it, where that is no terminal.
+pub(super) fn redraw(text: &str) -> std::io::Result<()> {
+    let clear = if std::io::stdout().is_terminal() {
+        "\u{1b}[2J\u{1b}[H"
+    } else {
+        ""
+    };
+    print(&format!("{clear}{text}"))
+}
+
 /// Prints what goes with a result.
 pub(super) fn remark(text: &str) -> std::io::Result<()> {
     to(std::io::stderr().lock(), text)

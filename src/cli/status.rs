@@ -9,6 +9,7 @@ use comfy_table::{Table, presets};
 
 use super::{CliError, Exit, Invocation, join, output};
 use crate::daemon::pass::{Outcome, PassReport};
+use crate::run::explain::age;
 use crate::run::journal::DaemonRecord;
 use crate::run::record::{Held, LaneId, LaneRecord, RunState};
 use crate::serve::status::{self, StatusReport};
@@ -19,6 +20,7 @@ use crate::settings::{OutputArgs, Said, Settings};
 #[command(after_help = "\
 Examples: harborage status --state /var/lib/harborage
           harborage status demo
+          harborage status --watch
 Exit status: 0 all ready, 3 some are not yet, 4 some need a person.")]
 pub(super) struct StatusArgs {
     /// Only this team, in full (`platform` for Harbor's own configuration)
@@ -27,6 +29,12 @@ pub(super) struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Show it again each second, as long as a daemon runs
+    #[arg(short, long)]
+    watch: bool,
+    /// With --watch: end once nothing is at work or tried again by itself
+    #[arg(long, requires = "watch")]
+    until_settled: bool,
     /// The folder of the journal [default: ./harborage-state]
     #[arg(long, env = "HARBORAGE_STATE", value_name = "DIR")]
     state: Option<std::path::PathBuf>,
@@ -43,28 +51,58 @@ pub(super) async fn status(arguments: StatusArgs, invocation: &Invocation) -> Re
         arguments.output.into(),
     ]);
     let (settings, output) = invocation.start(said, super::QUIET)?;
-    let (mut report, running) = read(&settings).await?;
-    if let Some(team) = &arguments.team {
-        report.lanes.retain(|lane| lane.lane.to_string() == *team);
-        if report.lanes.is_empty() {
-            return Err(format!(
-                "nothing is known of {team:?}; `harborage status` lists every team of {}",
-                settings.state().display()
-            )
-            .into());
+    loop {
+        let (mut report, running) = read(&settings).await?;
+        if let Some(team) = &arguments.team {
+            report.lanes.retain(|lane| lane.lane.to_string() == *team);
+            if report.lanes.is_empty() {
+                return Err(unknown(team, &settings).into());
+            }
         }
+        let text = if arguments.json {
+            serde_json::to_string_pretty(&report)?
+        } else {
+            let detailed = arguments.team.is_some();
+            show(&report, running, detailed, Utc::now(), output.colour())
+        };
+        let settled = report.lanes.iter().all(|lane| !is_moving(lane));
+        if !arguments.watch {
+            output::print(&text)?;
+            return Ok(exit(&report.lanes));
+        }
+        output::redraw(&text)?;
+        if !running || settled && arguments.until_settled {
+            return Ok(exit(&report.lanes));
+        }
+        tokio::time::sleep(WATCH).await;
     }
-    if arguments.json {
-        output::print(&serde_json::to_string_pretty(&report)?)?;
-    } else {
-        let detailed = arguments.team.is_some();
-        output::print(&show(&report, running, detailed, Utc::now(), output.colour()))?;
-    }
-    Ok(exit(&report.lanes))
+}
+
+/// How often a watched status is read.
+const WATCH: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Whether a lane is at work or will be again by itself.
+fn is_moving(lane: &LaneRecord) -> bool {
+    lane.held.is_none()
+        && matches!(
+            lane.state,
+            RunState::Pending
+                | RunState::Running { .. }
+                | RunState::Waiting { .. }
+                | RunState::Superseded { .. }
+        )
+}
+
+/// What is said of a team that is in no record.
+pub(super) fn unknown(team: &str, settings: &Settings) -> String {
+    format!(
+        "nothing is known of {team:?}; `harborage status` lists every team of {}",
+        settings.state().display()
+    )
 }
 
 /// Asks the daemon; where none runs, reads the journal.
-async fn read(settings: &Settings) -> Result<(StatusReport, bool), CliError> {
+pub(super) async fn read(settings: &Settings) -> Result<(StatusReport, bool), CliError> {
     let state = settings.state();
     if let Some(report) = status::ask(&state).await? {
         return Ok((report, true));
@@ -94,7 +132,7 @@ pub(super) fn show_lanes(lanes: &[LaneRecord], colour: bool) -> String {
     text
 }
 
-fn exit(lanes: &[LaneRecord]) -> Exit {
+pub(super) fn exit(lanes: &[LaneRecord]) -> Exit {
     let removed = |lane: &&LaneRecord| !matches!(lane.held, Some(Held::Removed { .. }));
     let mut exit = Exit::Success;
     for lane in lanes.iter().filter(removed) {
@@ -232,29 +270,5 @@ fn about(lane: &LaneRecord) -> String {
         RunState::Superseded { by } => format!("by {}", by.short()),
         RunState::Pending if lane.lane == LaneId::Platform => "Harbor has not been read yet".to_owned(),
         RunState::Pending | RunState::Done => String::new(),
-    }
-}
-
-/// An age in its two largest units.
-fn age(age: chrono::Duration) -> String {
-    let seconds = age.num_seconds().max(0);
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_names_two_units() {
-        assert_eq!(age(chrono::Duration::seconds(59)), "59s");
-        assert_eq!(age(chrono::Duration::seconds(61)), "1m 1s");
-        assert_eq!(age(chrono::Duration::seconds(3 * 3600 + 120)), "3h 2m");
-        assert_eq!(age(chrono::Duration::seconds(200_000)), "2d 7h");
     }
 }

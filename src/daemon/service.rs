@@ -16,7 +16,8 @@ use crate::run::chain;
 use crate::run::chance::Chance as _;
 use crate::run::engine::{Engine, Intent, Reach};
 use crate::run::journal::JournalError;
-use crate::serve::status;
+use crate::serve::socket::SocketError;
+use crate::serve::{poke, status};
 use crate::settings::RunSettings;
 use crate::values::{Fault, Revision};
 
@@ -32,6 +33,9 @@ pub enum ServiceError {
     /// The status can't be told.
     #[error(transparent)]
     Status(#[from] status::StatusError),
+    /// Nobody could poke it.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 impl From<JournalError> for ServiceError {
@@ -70,11 +74,12 @@ pub async fn run(
     let telling = stop.child_token();
     status::tell(
         &settings.state,
-        Arc::new(move || status::report(told.board())),
+        move || status::report(told.board()),
         telling.clone(),
     )?;
 
     let poke = Arc::new(Notify::new());
+    poke::listen(&settings.state, poke.clone(), telling.clone())?;
     let _watches = start_watch(&source, &poke);
     let deadline = settings.stop_deadline;
     let mut service = Service {

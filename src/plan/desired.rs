@@ -275,7 +275,7 @@ impl DesiredPlatform {
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    fn of(value: &impl Serialize) -> Self {
+    pub(crate) fn of(value: &impl Serialize) -> Self {
         // A value of these types always serialises: no map has other keys than text.
         let text = serde_json::to_vec(value).unwrap_or_default();
         Self(hex(&Sha256::digest(text)))

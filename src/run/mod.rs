@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod chance;
 pub mod declaration;
 pub mod engine;
+pub mod explain;
 mod failure;
 pub mod journal;
 mod lane;

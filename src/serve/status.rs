@@ -1,25 +1,15 @@
 //! The status of a running daemon, told on a Unix socket beside its journal.
-//!
-//! The journal can be open in one process only, so `harborage status` asks the daemon. Whoever
-//! connects gets one JSON document and the connection is closed; nothing is read. The socket has
-//! mode 0600: it is for the user that runs the daemon.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use super::socket::{self, SocketError};
 use crate::run::board::Board;
 use crate::run::journal::DaemonRecord;
 use crate::run::record::LaneRecord;
-
-/// How long one reader may take to receive the document.
-const READER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The status as it is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,26 +31,20 @@ impl StatusReport {
     }
 }
 
-/// The socket can't be used.
+/// A status that can't be told or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// It can't be listened on.
-    #[error("failed to listen on the status socket {}", path.display())]
-    Listen {
+    /// The socket can't be used.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// What came back is no status.
+    #[error("failed to understand the status from {}", path.display())]
+    Unreadable {
         /// The socket.
         path: PathBuf,
-        /// What the operating system said.
+        /// What is wrong with it.
         #[source]
-        source: std::io::Error,
-    },
-    /// What came back can't be read.
-    #[error("failed to read the status from {}", path.display())]
-    Read {
-        /// The socket.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        source: std::io::Error,
+        source: serde_json::Error,
     },
 }
 
@@ -70,48 +54,18 @@ pub fn socket_path(state: &Path) -> PathBuf {
     state.join("status.sock")
 }
 
-/// Tells the status to whoever connects, until stopped. Removes the socket then.
+/// Tells the status to whoever connects, until stopped.
 ///
 /// # Errors
-/// When the socket can't be made. The caller holds the journal's lock, so a socket
-/// that is left over belongs to nobody and is replaced.
+/// When the socket can't be made.
 pub fn tell(
     state: &Path,
-    board: Arc<dyn Fn() -> StatusReport + Send + Sync>,
+    report: impl Fn() -> StatusReport + Send + Sync + 'static,
     stop: CancellationToken,
 ) -> Result<(), StatusError> {
-    let path = socket_path(state);
-    let listen = |source| StatusError::Listen {
-        path: path.clone(),
-        source,
-    };
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(listen(error)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path).map_err(listen)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(listen)?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Ok((stream, _)) = listener.accept() => {
-                    let report = board();
-                    tokio::spawn(async move {
-                        let _ = tokio::time::timeout(READER_LIMIT, send(stream, report)).await;
-                    });
-                }
-            }
-        }
-        let _ = std::fs::remove_file(&path);
-    });
-    Ok(())
-}
-
-async fn send(mut stream: UnixStream, report: StatusReport) -> std::io::Result<()> {
-    let text = serde_json::to_vec(&report)?;
-    stream.write_all(&text).await?;
-    stream.shutdown().await
+    // A report is made of strings, numbers and times, none of which JSON can't hold.
+    let answer = move || serde_json::to_vec(&report()).unwrap_or_default();
+    Ok(socket::listen(socket_path(state), Arc::new(answer), stop)?)
 }
 
 /// Asks the daemon of a state folder. `None` when none is running.
@@ -120,18 +74,13 @@ async fn send(mut stream: UnixStream, report: StatusReport) -> std::io::Result<(
 /// When something answers that is no status.
 pub async fn ask(state: &Path) -> Result<Option<StatusReport>, StatusError> {
     let path = socket_path(state);
-    let Ok(mut stream) = UnixStream::connect(&path).await else {
+    let Some(text) = socket::ask(&path).await? else {
         return Ok(None);
     };
-    let mut text = Vec::new();
-    let read = |source| StatusError::Read {
-        path: path.clone(),
-        source,
-    };
-    stream.read_to_end(&mut text).await.map_err(read)?;
-    serde_json::from_slice(&text)
+    let report = serde_json::from_slice(&text);
+    report
         .map(Some)
-        .map_err(|error| read(error.into()))
+        .map_err(|source| StatusError::Unreadable { path, source })
 }
 
 /// The report of a board.

@@ -65,9 +65,14 @@ fn ready(stage: &Stage, team: &str) -> bool {
 }
 
 async fn status(folder: &Folder, arguments: &[&str]) -> super::binary::Ended {
+    ask("status", folder, arguments).await
+}
+
+/// A command that asks the daemon of a folder.
+async fn ask(command: &str, folder: &Folder, arguments: &[&str]) -> super::binary::Ended {
     let mut program: Command = bare();
     program
-        .arg("status")
+        .arg(command)
         .args(arguments)
         .arg("--state")
         .arg(folder.state());
@@ -258,6 +263,53 @@ async fn a_repository_behind_a_url_is_followed_and_what_it_said_last_holds_while
     let told = until_status_is_ready(&folder).await;
     assert!(!told.stdout.contains("can't be read"), "{}", told.stdout);
     drop(child);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trigger_is_followed_at_once_and_a_team_that_waits_is_explained() {
+    let repository = ValuesRepository::with_teams(&["blue"]);
+    let host = GitServer::serve(repository.path()).await;
+    let stage = Stage::with_namespaces(&["blue"]).await;
+    let folder = Folder::new(&stage);
+    let mut program = harborage("run", host.url(), &stage, &folder);
+    program
+        .args(["--poll", "1h"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let child = program.spawn().unwrap();
+    until(&stage, "the first team is ready", || ready(&stage, "blue")).await;
+    let watched = status(&folder, &["--watch", "--until-settled"]).await;
+    assert_eq!(watched.status, Some(0), "{}", watched.stdout);
+    let why = ask("why", &folder, &["blue"]).await;
+    assert_eq!(why.status, Some(0));
+    assert!(why.stdout.starts_with("blue is ready since"), "{}", why.stdout);
+
+    repository.write_team("late");
+    repository.commit("a team without a namespace");
+    let poked = ask("trigger", &folder, &[]).await;
+    assert_eq!(poked.status, Some(0), "{}", poked.stderr);
+    until_told(&folder, "late").await;
+    until_told(&folder, "waiting").await;
+    let why = ask("why", &folder, &["late"]).await;
+    assert_eq!(why.status, Some(3));
+    for part in [
+        "late is not ready",
+        "namespace",
+        "Next: it is tried again",
+        "To do: ",
+    ] {
+        assert!(why.stdout.contains(part), "no {part:?} in {}", why.stdout);
+    }
+    let unknown = ask("why", &folder, &["nobody"]).await;
+    assert_eq!(unknown.status, Some(1));
+    drop(child);
+    let nobody = ask("trigger", &Folder::new(&stage), &[]).await;
+    assert_eq!(nobody.status, Some(1));
+    assert!(
+        nobody.stderr.contains("no daemon works with"),
+        "{}",
+        nobody.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
