@@ -27,14 +27,13 @@ pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<E
     let said = join([arguments.path.into_said(), arguments.settings.into()]);
     let (settings, _) = invocation.start(said, "info,kube_client=off")?;
     let run = settings.run()?;
-    let repository = settings.repository()?;
-    let source = Source::open(&repository, &settings.source()?, Some(&run.state))?;
+    let source = Source::open(&settings.repository()?, &settings.source()?, Some(&run.state))?;
     let (harbor, kubernetes) = (settings.harbor()?, settings.kubernetes()?);
     let servers = connect::connect(&harbor, &kubernetes).await?;
     let journal = open_journal(&run.state).await?;
     tracing::info!(
-        repository.path = %repository.display(), harbor.url = %harbor.url, state.path = %run.state.display(),
-        "harborage {} follows {}", env!("CARGO_PKG_VERSION"), repository.display()
+        repository.location = source.location(), harbor.url = %harbor.url, state.path = %run.state.display(),
+        "harborage {} follows {}", env!("CARGO_PKG_VERSION"), source.location()
     );
     let stop = shutdown::watch_signals()?;
     let surroundings = Surroundings::new(servers.harbor, servers.cluster, Arc::new(journal));

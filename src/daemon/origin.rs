@@ -108,6 +108,21 @@ impl Origin {
         }
     }
 
+    /// Where the repository is, without a login.
+    pub(super) fn location(&self) -> String {
+        match &self.place {
+            Place::Here { repository, .. } => repository.path().display().to_string(),
+            Place::Remote { mirror, .. } => mirror.url().to_string(),
+        }
+    }
+
+    /// Ends a fetch that is under way. Blocks until it has ended.
+    pub(super) fn close(&self) {
+        if let Place::Remote { mirror, .. } = &self.place {
+            mirror.close();
+        }
+    }
+
     /// What has to be watched to notice a change. A linked worktree has its HEAD in a folder of its own and
     /// its branches in its repository's. A remote repository is polled.
     pub(super) fn watched(&self, root: &str) -> Vec<(PathBuf, Watched)> {

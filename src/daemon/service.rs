@@ -82,6 +82,7 @@ pub async fn run(
     poke::listen(&settings.state, poke.clone(), telling.clone())?;
     let _watches = start_watch(&source, &poke);
     let deadline = settings.stop_deadline;
+    let closing = source.clone();
     let mut service = Service {
         source,
         engine: engine.clone(),
@@ -99,6 +100,7 @@ pub async fn run(
         "stopping: steps in hand have {} to end",
         humantime::format_duration(deadline)
     );
+    closing.close().await;
     if !engine.stop(deadline).await {
         tracing::warn!("some steps did not end in time and were cut off; the next start finishes them");
     }

@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use super::origin::Origin;
 use crate::edge::git::{FetchError, GitError, LocationError};
 use crate::edge::watch::Watched;
-use crate::run::Rules;
 use crate::run::declaration::{JobDeclarations, JobFaults, JobSummary, PlatformInputs};
 use crate::run::engine::Intent;
+use crate::run::{Rules, chain};
 use crate::settings::SourceSettings;
 use crate::snapshot::{Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions, TreeError};
 use crate::values::names::{NameError, TeamId};
@@ -229,6 +229,23 @@ impl Source {
         self.0.origin.watched(&self.0.options.root)
     }
 
+    /// Ends a fetch that is under way, and refuses those to come.
+    pub async fn close(&self) {
+        // It fails only with the thread, and then no fetch is under way.
+        let _ = self
+            .blocking(|inner| {
+                inner.origin.close();
+                Ok(())
+            })
+            .await;
+    }
+
+    /// Where the repository is, without a login.
+    #[must_use]
+    pub fn location(&self) -> String {
+        self.0.origin.location()
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, SourceError> + Send + 'static,
@@ -275,7 +292,13 @@ impl Inner {
         let built = builder.build(&tree, revision.clone(), &self.options);
         drop(builder);
         let reading = self.reading(built, revision)?;
-        self.origin.keep(revision)?;
+        if let Err(error) = self.origin.keep(revision) {
+            tracing::warn!(
+                "the good commit {} is not kept: {}",
+                revision.short(),
+                chain(&error)
+            );
+        }
         Ok(reading)
     }
 

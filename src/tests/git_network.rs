@@ -6,7 +6,7 @@ use std::time::Duration;
 use git2::Oid;
 use tempfile::TempDir;
 
-use super::git_server::{GitServer, Manners};
+use super::git_server::{GitServer, Manners, Misdeed};
 use super::repository::ValuesRepository;
 use harborage::edge::git::{FetchError, History, Location, Mirror, RemoteSettings, Secret};
 use harborage::snapshot::{SnapshotBuilder, SnapshotOptions};
@@ -21,14 +21,14 @@ fn settings() -> RemoteSettings {
 }
 
 /// A copy of what a host serves.
-struct Copy {
-    folder: TempDir,
+pub(crate) struct Copy {
+    pub(crate) folder: TempDir,
     url: String,
-    settings: RemoteSettings,
+    pub(crate) settings: RemoteSettings,
 }
 
 impl Copy {
-    fn of(url: &str) -> Self {
+    pub(crate) fn of(url: &str) -> Self {
         Self {
             folder: TempDir::new().unwrap(),
             url: url.to_owned(),
@@ -36,18 +36,17 @@ impl Copy {
         }
     }
 
-    fn open(&self) -> Mirror {
+    pub(crate) fn open(&self) -> Mirror {
+        self.try_open().unwrap()
+    }
+
+    pub(crate) fn try_open(&self) -> Result<Mirror, FetchError> {
         let Location::Remote(url) = Location::parse(Path::new(&self.url)).unwrap() else {
             panic!("{} is no URL", self.url);
         };
         let runtime = tokio::runtime::Handle::current();
-        Mirror::open(
-            &self.folder.path().join("copy"),
-            url,
-            self.settings.clone(),
-            runtime,
-        )
-        .unwrap()
+        let folder = self.folder.path().join("copy");
+        Mirror::open(&folder, url, self.settings.clone(), runtime)
     }
 
     /// Fetches, and reads what came.
@@ -63,13 +62,13 @@ impl Copy {
         .unwrap()
     }
 
-    async fn newest(&self, reference: Option<&str>) -> Result<String, FetchError> {
+    pub(crate) async fn newest(&self, reference: Option<&str>) -> Result<String, FetchError> {
         self.fetch(reference, History::Newest).await
     }
 }
 
 /// Reads every file of a commit.
-fn readable(mirror: &Mirror, revision: &Revision) {
+pub(crate) fn readable(mirror: &Mirror, revision: &Revision) {
     let tree = mirror.repository().tree_at(revision).unwrap();
     let mut builder = SnapshotBuilder::new();
     let snapshot = builder
@@ -338,11 +337,11 @@ async fn a_host_that_misbehaves_is_named_for_what_it_does() {
         ..Manners::default()
     };
     let hangs = Manners {
-        hangs: true,
+        misdeed: Some(Misdeed::Hangs),
         ..Manners::default()
     };
     let floods = Manners {
-        floods: true,
+        misdeed: Some(Misdeed::Floods),
         ..Manners::default()
     };
     for (manners, part) in [

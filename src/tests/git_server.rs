@@ -10,6 +10,21 @@ use axum::extract::State;
 use axum::http::{Method, Response, StatusCode, Uri};
 use git2::{ObjectType, Oid, Repository};
 
+/// Something that a host does and should not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misdeed {
+    /// It has a branch whose name is not UTF-8.
+    OddName,
+    /// It leaves the files out of what it sends.
+    Incomplete,
+    /// It gives nothing but what a reference has, as hosts may.
+    Strict,
+    /// It says nothing more once asked for objects.
+    Hangs,
+    /// Its references have no end.
+    Floods,
+}
+
 /// How the host behaves.
 #[derive(Clone, Default)]
 pub(crate) struct Manners {
@@ -21,10 +36,14 @@ pub(crate) struct Manners {
     pub(crate) status: Option<u16>,
     /// What it says its answers are.
     pub(crate) content_type: Option<&'static str>,
-    /// Whether it says nothing more once asked for objects.
-    pub(crate) hangs: bool,
-    /// Whether its references have no end.
-    pub(crate) floods: bool,
+    /// What else it does.
+    pub(crate) misdeed: Option<Misdeed>,
+}
+
+impl Manners {
+    fn does(&self, misdeed: Misdeed) -> bool {
+        self.misdeed == Some(misdeed)
+    }
 }
 
 struct Host {
@@ -96,18 +115,18 @@ async fn answer(
     }
     let git = Repository::open(&host.folder).unwrap();
     let (content_type, body) = if method == Method::GET {
-        let body = if manners.floods {
-            Body::from_stream(flood(&git))
+        let body = if manners.does(Misdeed::Floods) {
+            Body::from_stream(flood(&git, &manners))
         } else {
-            Body::from(advertisement(&git))
+            Body::from(advertisement(&git, &manners))
         };
         ("application/x-git-upload-pack-advertisement", body)
-    } else if manners.hangs {
+    } else if manners.does(Misdeed::Hangs) {
         std::future::pending().await
     } else {
         (
             "application/x-git-upload-pack-result",
-            Body::from(objects(&git, &body)),
+            Body::from(objects(&git, &body, &manners)),
         )
     };
     Response::builder()
@@ -123,7 +142,7 @@ fn line(text: &str) -> Vec<u8> {
 const FLUSH: &[u8] = b"0000";
 
 /// The references, as a host names them before it is asked for objects.
-fn advertisement(git: &Repository) -> Vec<u8> {
+fn advertisement(git: &Repository, manners: &Manners) -> Vec<u8> {
     let mut named = Vec::new();
     if let Ok(head) = git.refname_to_id("HEAD") {
         named.push((head, "HEAD".to_owned()));
@@ -138,10 +157,19 @@ fn advertisement(git: &Repository) -> Vec<u8> {
         }
     }
     let mut text = [line("# service=git-upload-pack\n"), FLUSH.to_vec()].concat();
-    let mut capabilities = "\0multi_ack shallow allow-tip-sha1-in-want agent=test";
+    let mut capabilities = if manners.does(Misdeed::Strict) {
+        "\0multi_ack shallow agent=test"
+    } else {
+        "\0multi_ack shallow allow-tip-sha1-in-want agent=test"
+    };
     for (id, name) in &named {
         text.extend(line(&format!("{id} {name}{capabilities}\n")));
         capabilities = "";
+    }
+    if let (Some((id, _)), true) = (named.first(), manners.does(Misdeed::OddName)) {
+        let id = id.to_string();
+        text.extend(format!("{:04x}", 4 + 40 + 17).into_bytes());
+        text.extend([id.as_bytes(), b" refs/heads/caf\xe9\n"].concat());
     }
     if named.is_empty() {
         text.extend(line(&format!(
@@ -154,8 +182,8 @@ fn advertisement(git: &Repository) -> Vec<u8> {
 }
 
 /// References without end.
-fn flood(git: &Repository) -> impl futures::Stream<Item = std::io::Result<Bytes>> + use<> {
-    let mut first = advertisement(git);
+fn flood(git: &Repository, manners: &Manners) -> impl futures::Stream<Item = std::io::Result<Bytes>> + use<> {
+    let mut first = advertisement(git, manners);
     first.truncate(first.len() - FLUSH.len());
     let head = git.refname_to_id("HEAD").unwrap();
     let more =
@@ -164,7 +192,7 @@ fn flood(git: &Repository) -> impl futures::Stream<Item = std::io::Result<Bytes>
 }
 
 /// The objects that a request wants: one pack, with the commit alone or all of its history.
-fn objects(git: &Repository, request: &[u8]) -> Vec<u8> {
+fn objects(git: &Repository, request: &[u8], manners: &Manners) -> Vec<u8> {
     let request = String::from_utf8_lossy(request);
     let wants: Vec<Oid> = request
         .match_indices("want ")
@@ -195,7 +223,10 @@ fn objects(git: &Repository, request: &[u8]) -> Vec<u8> {
         if *want != commit(want).id() {
             builder.insert_object(*want, None).unwrap();
         }
-        if shallow {
+        if manners.does(Misdeed::Incomplete) {
+            builder.insert_object(commit(want).id(), None).unwrap();
+            builder.insert_object(commit(want).tree_id(), None).unwrap();
+        } else if shallow {
             builder.insert_commit(commit(want).id()).unwrap();
         } else {
             walk.push(commit(want).id()).unwrap();

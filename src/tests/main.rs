@@ -15,6 +15,8 @@ mod end_state;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod git_copy;
+#[cfg(test)]
 mod git_network;
 #[cfg(test)]
 mod git_server;

@@ -100,6 +100,31 @@ pub enum FetchError {
         /// The name.
         name: String,
     },
+    /// No reference has that commit, and this host gives only what a reference has.
+    #[error("its host does not give a commit by its id: follow a branch or a tag")]
+    ById {
+        /// What git said.
+        #[source]
+        source: git2::Error,
+    },
+    /// Files of the commit are missing in what was sent.
+    #[error("its host sent a commit without all of its files")]
+    Incomplete,
+    /// harborage is about to end.
+    #[error("harborage stops")]
+    Stopped,
+    /// Another process works with the copy.
+    #[error("another harborage works with the copy in {}; stop it, or give another --state", folder.display())]
+    Taken {
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// There is something else where the copy should be.
+    #[error("{} was not made by harborage; move it away, or give another --state", folder.display())]
+    NotOurs {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The copy on this machine can't be read or written.
     #[error("the copy in {} can't be used", folder.display())]
     Copy {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// A location that can't be used.
@@ -20,6 +21,12 @@ pub enum LocationError {
         /// Whose URL it is.
         host: String,
     },
+    /// It looks like a URL with a login that is not well formed. It is not quoted, since it may hold a password.
+    #[error(
+        "the repository is neither a path nor a URL: write it as https://HOST/PATH, and give the login by --git-username \
+         and --git-password-file"
+    )]
+    Login,
     /// A way to transfer that is not spoken here.
     #[error("the repository's URL starts with {scheme}://, and only https, http and ssh are fetched from")]
     Scheme {
@@ -80,16 +87,32 @@ impl Location {
         };
         // As git reads it: a slash before the colon makes it a path.
         let Some((user, host)) = login.split_once('@').filter(|_| !login.contains('/')) else {
-            return path();
+            return if below.contains('@') && !Path::new(text).exists() {
+                Err(LocationError::Login)
+            } else {
+                path()
+            };
         };
+        if below.contains('@') {
+            // `user:password@host:path`, or a URL with a slash too few: whatever it is, it is not shown.
+            return Err(LocationError::Login);
+        }
         let url = format!("ssh://{user}@{host}/{}", below.trim_start_matches('/'));
-        RemoteUrl::new(Url::parse(&url).map_err(LocationError::Malformed)?).map(Self::Remote)
+        let remote = RemoteUrl::new(Url::parse(&url).map_err(LocationError::Malformed)?)?;
+        Ok(Self::Remote(RemoteUrl {
+            literal_path: Some(below.to_owned()),
+            ..remote
+        }))
     }
 }
 
 /// The URL of a repository to fetch from. It never holds a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RemoteUrl(Url);
+pub struct RemoteUrl {
+    url: Url,
+    /// The path as git's short form has it, which starts in the user's home folder.
+    literal_path: Option<String>,
+}
 
 impl RemoteUrl {
     fn new(url: Url) -> Result<Self, LocationError> {
@@ -115,37 +138,62 @@ impl RemoteUrl {
                 part,
             });
         }
-        Ok(Self(url))
+        Ok(Self {
+            url,
+            literal_path: None,
+        })
     }
 
     /// The URL.
     #[must_use]
     pub fn url(&self) -> &Url {
-        &self.0
+        &self.url
+    }
+
+    /// The path as the host's own git is told it.
+    #[must_use]
+    pub fn path_on_host(&self) -> String {
+        if let Some(path) = &self.literal_path {
+            return path.clone();
+        }
+        let path = percent_decode_str(self.url.path())
+            .decode_utf8_lossy()
+            .into_owned();
+        // As git does: `ssh://host/~user/path` is a path in a home folder.
+        match path.strip_prefix('/') {
+            Some(home) if home.starts_with('~') => home.to_owned(),
+            _ => path,
+        }
     }
 
     /// Whether it is fetched over ssh.
     #[must_use]
     pub fn is_ssh(&self) -> bool {
-        self.0.scheme() == "ssh"
+        self.url.scheme() == "ssh"
     }
 
     /// The user that the URL names.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        Some(self.0.username()).filter(|user| !user.is_empty())
+        Some(self.url.username()).filter(|user| !user.is_empty())
     }
 }
 
+/// Without the user of an https URL, where some put a token.
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        let mut shown = self.url.clone();
+        if !self.is_ssh() {
+            // Only a URL without a host has no user, and this one has a host.
+            let _ = shown.set_username("");
+        }
+        fmt::Display::fmt(&shown, f)
     }
 }
 
 impl fmt::Debug for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -182,6 +230,7 @@ mod tests {
                 "url ssh://git@example.com:2222/o/v.git",
             ),
             ("git@example.com:o/v.git", "url ssh://git@example.com/o/v.git"),
+            ("https://a-token@example.com/o/v", "url https://example.com/o/v"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }
@@ -206,10 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn the_host_is_told_the_path_as_it_was_meant() {
+        let path = |text: &str| match Location::parse(Path::new(text)).unwrap() {
+            Location::Remote(url) => url.path_on_host(),
+            Location::Path(path) => panic!("{path:?}"),
+        };
+        assert_eq!(path("git@example.com:o/v%20.git"), "o/v%20.git");
+        assert_eq!(path("ssh://git@example.com/srv/a%20b.git"), "/srv/a b.git");
+        assert_eq!(path("ssh://git@example.com/~me/v"), "~me/v");
+    }
+
+    #[test]
     fn a_password_in_a_url_is_refused_and_not_repeated() {
         for text in [
             "https://me:hunter2@example.com/v",
             "https://me:hunter2@example.com:bad/v",
+            "https:/me:hunter2@example.com/v",
+            "me:hunter2@example.com:o/v",
         ] {
             let error = Location::parse(Path::new(text)).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");

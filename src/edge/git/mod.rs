@@ -5,7 +5,9 @@
 //! is fetched into a bare one first. Everything here blocks; callers put it on a thread
 //! that may.
 
+mod advertisement;
 mod commit_tree;
+mod copy;
 mod fetch_error;
 mod location;
 mod mirror;

@@ -5,6 +5,7 @@
 //!   from https to http.
 //! - A proxy is taken from the environment, as every other client of this program takes it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -151,6 +152,12 @@ impl HttpWire {
 impl Wire for HttpWire {
     fn is_stateless(&self) -> bool {
         true
+    }
+
+    fn login(&self) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        self.authorization.as_ref()?.hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     fn begin(self: Arc<Self>, service: Service) -> Result<Box<dyn Exchange>, FetchError> {

@@ -15,10 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
+use git2::Direction;
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
+use super::advertisement::{Head, heads};
 use super::fetch_error::{Cause, FetchError};
 use super::location::RemoteUrl;
 
@@ -35,13 +38,18 @@ impl Secret {
     fn read(&self, what: &str) -> Result<SecretString, FetchError> {
         match self {
             Self::Text(text) => Ok(text.clone()),
-            Self::File(path) => match std::fs::read_to_string(path) {
-                Ok(text) => Ok(SecretString::from(text.trim_end_matches(['\r', '\n']))),
-                Err(source) => Err(FetchError::Setting {
+            Self::File(path) => {
+                let unusable = |source: Cause| FetchError::Setting {
                     what: format!("{what} {}", path.display()),
-                    source: source.into(),
-                }),
-            },
+                    source,
+                };
+                let text = std::fs::read_to_string(path).map_err(|error| unusable(error.into()))?;
+                let secret = text.trim_end_matches(['\r', '\n']);
+                if secret.is_empty() {
+                    return Err(unusable("it is empty".into()));
+                }
+                Ok(SecretString::from(secret))
+            }
         }
     }
 }
@@ -72,6 +80,8 @@ pub(super) struct Line {
     wire: Arc<dyn Wire>,
     limit: u64,
     received: AtomicU64,
+    /// The remote's first answer: what it has.
+    advertisement: Mutex<Vec<u8>>,
     /// Why it broke; libgit2 would keep a sentence of it only.
     failure: Mutex<Option<FetchError>>,
 }
@@ -80,6 +90,8 @@ pub(super) struct Line {
 trait Wire: Send + Sync {
     /// Whether each request stands alone, as over HTTP.
     fn is_stateless(&self) -> bool;
+    /// Tells logins apart; none where a guess costs nothing.
+    fn login(&self) -> Option<u64>;
     /// Begins to ask for the references, or for objects.
     fn begin(self: Arc<Self>, service: Service) -> Result<Box<dyn Exchange>, FetchError>;
 }
@@ -97,25 +109,37 @@ struct Patience {
     runtime: Handle,
     limit: Duration,
     end: Instant,
+    stop: CancellationToken,
 }
 
 impl Patience {
     fn wait<T>(&self, future: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
         let end = tokio::time::Instant::from_std(self.end);
-        self.runtime
-            .block_on(async { tokio::time::timeout_at(end, future).await })
-            .unwrap_or(Err(FetchError::TooSlow { limit: self.limit }))
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err(FetchError::Stopped),
+                answer = future => answer,
+                () = tokio::time::sleep_until(end) => Err(FetchError::TooSlow { limit: self.limit }),
+            }
+        })
     }
 }
 
 impl Line {
+    /// What libgit2 is told to talk to. The wire knows where it leads; a name of no host keeps the user's git
+    /// configuration (`url.….insteadOf`) from sending it elsewhere.
+    pub(super) const URL: &str = "harborage://remote/";
+
     /// Makes ready to ask; nothing is sent yet.
     pub(super) fn new(
         url: &RemoteUrl,
         settings: &RemoteSettings,
         runtime: &Handle,
+        stop: &CancellationToken,
     ) -> Result<Arc<Self>, FetchError> {
         let patience = Patience {
+            stop: stop.clone(),
             runtime: runtime.clone(),
             limit: settings.timeout,
             end: Instant::now() + settings.timeout,
@@ -131,8 +155,24 @@ impl Line {
             wire,
             limit: settings.limit,
             received: AtomicU64::new(0),
+            advertisement: Mutex::default(),
             failure: Mutex::default(),
         }))
+    }
+
+    /// Tells logins apart; none where a guess costs nothing.
+    pub(super) fn login(&self) -> Option<u64> {
+        self.wire.login()
+    }
+
+    /// Connects, and answers what the remote has.
+    pub(super) fn advertised(
+        self: &Arc<Self>,
+        remote: &mut git2::Remote<'_>,
+    ) -> Result<Vec<Head>, FetchError> {
+        self.talk(|| remote.connect(Direction::Fetch))?;
+        let answer = std::mem::take(&mut *self.advertisement.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(heads(&answer))
     }
 
     /// Has libgit2 talk over this line while `work` runs on this thread. Where it failed because of the
@@ -149,11 +189,11 @@ impl Line {
         })
     }
 
-    /// Keeps why it broke, and tells libgit2 that it did.
+    /// Keeps why it broke, and tells libgit2 that it did. It is not told why: a byte of zero in what a remote said
+    /// would end the process there.
     fn broke(&self, error: FetchError) -> io::Error {
-        let told = io::Error::other(error.to_string());
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        told
+        io::Error::other(BROKEN)
     }
 }
 
@@ -192,22 +232,26 @@ impl Drop for Current {
     }
 }
 
-/// Tells libgit2 of our transports, in place of its own.
+const SCHEME: &str = "harborage";
+/// All that libgit2 is told of a line that broke.
+const BROKEN: &str = "the line broke";
+/// The references of a remote take no more than this; they are kept in memory.
+const ADVERTISEMENT: usize = 64 << 20;
+
+/// Tells libgit2 of our transport.
 fn register() -> Result<(), FetchError> {
     static REGISTERED: Once = Once::new();
     static REFUSED: Mutex<Option<String>> = Mutex::new(None);
     REGISTERED.call_once(|| {
-        for scheme in ["http", "https", "ssh"] {
-            #[expect(
-                unsafe_code,
-                reason = "libgit2 keeps its transports in a list without a lock; this runs once, before the first fetch"
-            )]
-            // SAFETY: nothing else registers or looks up a transport before this has run: every
-            // connection of this program is made inside `Line::talk`, which calls this first.
-            let registered = unsafe { git2::transport::register(scheme, transport) };
-            if let Err(error) = registered {
-                *REFUSED.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-            }
+        #[expect(
+            unsafe_code,
+            reason = "libgit2 keeps its transports in a list without a lock; this runs once, before the first fetch"
+        )]
+        // SAFETY: nothing else registers or looks up a transport before this has run: every
+        // connection of this program is made inside `Line::talk`, which calls this first.
+        let registered = unsafe { git2::transport::register(SCHEME, transport) };
+        if let Err(error) = registered {
+            *REFUSED.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         }
     });
     match &*REFUSED.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -232,8 +276,12 @@ impl SmartSubtransport for Subtransport {
             Ok(exchange) => Ok(Box::new(Metered {
                 line: line.clone(),
                 exchange,
+                is_advertisement: matches!(service, Service::UploadPackLs),
             })),
-            Err(error) => Err(git2::Error::from_str(&line.broke(error).to_string())),
+            Err(error) => {
+                line.broke(error);
+                Err(git2::Error::from_str(BROKEN))
+            }
         }
     }
 
@@ -246,6 +294,8 @@ impl SmartSubtransport for Subtransport {
 struct Metered {
     line: Arc<Line>,
     exchange: Box<dyn Exchange>,
+    /// Until something is sent, what comes is the remote's list of what it has.
+    is_advertisement: bool,
 }
 
 impl Read for Metered {
@@ -259,12 +309,25 @@ impl Read for Metered {
         if received > limit {
             return Err(self.line.broke(FetchError::TooLarge { limit }));
         }
+        if self.is_advertisement {
+            let mut kept = self
+                .line
+                .advertisement
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if kept.len() + count > ADVERTISEMENT {
+                let limit = ADVERTISEMENT as u64;
+                return Err(self.line.broke(FetchError::TooLarge { limit }));
+            }
+            kept.extend_from_slice(&buffer[..count]);
+        }
         Ok(count)
     }
 }
 
 impl Write for Metered {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_advertisement = false;
         self.exchange
             .send(bytes)
             .map_err(|error| self.line.broke(error))?;

@@ -59,14 +59,13 @@ impl SshWire {
         })?;
         let key = russh::keys::load_secret_key(key, None)
             .map_err(|source| unusable("the private key (git-ssh-key-file)", key, source.into()))?;
-        let path = percent_decoded(url.url().path());
         Ok(Self {
             host: url
                 .url()
                 .host_str()
                 .unwrap_or_default()
                 .trim_matches(['[', ']'])
-                .to_owned(),
+                .to_lowercase(),
             port: url.url().port().unwrap_or(22),
             user: settings
                 .username
@@ -74,7 +73,7 @@ impl SshWire {
                 .or(url.user())
                 .unwrap_or("git")
                 .to_owned(),
-            command: format!("git-upload-pack {}", quoted(&path)),
+            command: format!("git-upload-pack {}", quoted(&url.path_on_host())),
             key: Arc::new(key),
             known_hosts,
             connect_timeout: settings.timeout.min(Duration::from_secs(10)),
@@ -133,6 +132,10 @@ impl Wire for SshWire {
         false
     }
 
+    fn login(&self) -> Option<u64> {
+        None
+    }
+
     fn begin(self: Arc<Self>, _: Service) -> Result<Box<dyn Exchange>, FetchError> {
         let (session, channel) = self.patience.wait(self.connect())?;
         tracing::debug!(
@@ -147,6 +150,7 @@ impl Wire for SshWire {
             channel,
             come: Bytes::new(),
             message: Vec::new(),
+            ended: false,
         }))
     }
 }
@@ -158,6 +162,8 @@ struct SshExchange {
     come: Bytes,
     /// What the remote's git said beside the protocol.
     message: Vec<u8>,
+    /// Whether the remote said that nothing more comes.
+    ended: bool,
 }
 
 impl Exchange for SshExchange {
@@ -185,8 +191,10 @@ impl Exchange for SshExchange {
                         message: "it runs no git for this login".to_owned(),
                     });
                 }
+                Some(ChannelMsg::Eof | ChannelMsg::ExitStatus { .. }) => self.ended = true,
                 Some(_) => {}
-                None => return Ok(0),
+                None if self.ended => return Ok(0),
+                None => return Err(unreachable("the connection ended")),
             }
         }
         Ok(hand_out(&mut self.come, buffer))
@@ -196,7 +204,8 @@ impl Exchange for SshExchange {
 impl SshExchange {
     fn told(&self, exit_status: u32) -> String {
         let message = String::from_utf8_lossy(&self.message);
-        let line = message.trim().replace(['\r', '\n'], " ");
+        // It is printed on terminals, which some characters steer.
+        let line = message.trim().replace(char::is_control, " ");
         if line.is_empty() {
             format!("its git ended with status {exit_status}")
         } else {
@@ -243,6 +252,9 @@ impl client::Handler for Guard {
                     (true, _) => "revoked in",
                     (false, true) => return Ok(true),
                     (false, false) if self.known.is_empty() => "not in",
+                    (false, false) if self.known.iter().all(|other| other.algorithm().is_rsa()) => {
+                        "of another kind than RSA, which is all there is, and which this build can't check, in"
+                    }
                     (false, false) => "not the one in",
                 };
                 (key.fingerprint(HashAlg::Sha256).to_string(), verdict)
@@ -274,7 +286,9 @@ fn revoked(known_hosts: &Path) -> Vec<PublicKey> {
         .unwrap_or_default()
         .lines()
         .filter_map(|line| {
-            let mut words = line.strip_prefix("@revoked ")?.split_whitespace().skip(1);
+            let mut words = line.split_whitespace();
+            words.next().filter(|mark| *mark == "@revoked")?;
+            let mut words = words.skip(1);
             let key = format!("{} {}", words.next()?, words.next()?);
             PublicKey::from_openssh(&key).ok()
         })
@@ -284,12 +298,6 @@ fn revoked(known_hosts: &Path) -> Vec<PublicKey> {
 /// One word for the remote's shell.
 fn quoted(path: &str) -> String {
     format!("'{}'", path.replace('\'', r"'\''").replace('!', r"'\!'"))
-}
-
-fn percent_decoded(path: &str) -> String {
-    percent_encoding::percent_decode_str(path)
-        .decode_utf8_lossy()
-        .into_owned()
 }
 
 #[cfg(test)]
