@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use crate::daemon::source::{Reading, SourceError};
 use crate::settings::{
     GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, SecretVariables,
-    Settings, SettingsError,
+    ServingArgs, Settings, SettingsError,
 };
 
 /// How a command ended, as its exit status.
@@ -119,6 +119,8 @@ struct AllSettings {
     #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
+    serving: ServingArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -130,6 +132,7 @@ impl From<AllSettings> for Said {
             settings.harbor.into(),
             settings.kubernetes.into(),
             settings.running.into(),
+            settings.serving.into(),
             settings.output.into(),
         ])
     }

@@ -4,6 +4,7 @@
 
 mod git;
 mod said;
+mod serving;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use git::{GitAccess, GivenSecret};
-pub use said::{Colour, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said};
+pub use said::{
+    Colour, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, ServingArgs,
+};
+pub use serving::ServeSettings;
 
 use crate::values::names::{NameError, RegistryHost};
 

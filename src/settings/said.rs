@@ -182,6 +182,18 @@ settings! {
         #[arg(value_name = "DURATION")]
         stop_deadline: String, "stop-deadline", "HARBORAGE_STOP_DEADLINE";
     }
+    /// Where the daemon listens.
+    ServingArgs, "Serving" {
+        /// Where webhooks and the API are served, such as 0.0.0.0:8080 [default: nowhere]
+        #[arg(value_name = "ADDRESS")]
+        listen: String, "listen", "HARBORAGE_LISTEN";
+        /// Where metrics and health are served, such as 0.0.0.0:9090 [default: nowhere]
+        #[arg(value_name = "ADDRESS")]
+        metrics_listen: String, "metrics-listen", "HARBORAGE_METRICS_LISTEN";
+        /// The file with the secrets that webhooks are signed with, one a line; it is read again when it changes
+        #[arg(value_name = "FILE")]
+        webhook_secret_file: PathBuf, "webhook-secret-file", "HARBORAGE_WEBHOOK_SECRET_FILE";
+    }
     /// What is printed.
     OutputArgs, "Output" {
         /// What is logged: LEVEL or TARGET=LEVEL,… [default: warn, and info for run]
