@@ -7,6 +7,7 @@ pub mod chance;
 pub mod declaration;
 pub mod engine;
 mod failure;
+pub mod identity;
 pub mod journal;
 mod lane;
 mod observe;
