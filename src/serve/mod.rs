@@ -1,4 +1,5 @@
-//! What comes in: the local socket on which a running daemon tells its status, and who brings a token.
+//! What comes in: the local socket on which a running daemon tells its status, and the download of push logins.
 
+pub mod download;
 pub mod status;
 pub mod token;
