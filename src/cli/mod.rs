@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod completions;
+mod docker_config;
 mod jobs;
 mod output;
 mod plan;
@@ -20,8 +21,8 @@ use secrecy::SecretString;
 
 use crate::daemon::source::{Reading, SourceError};
 use crate::settings::{
-    GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, SecretVariables,
-    Settings, SettingsError,
+    DownloadArgs, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said,
+    SecretVariables, Settings, SettingsError,
 };
 
 /// How a command ended, as its exit status.
@@ -96,6 +97,7 @@ enum Command {
     Run(run::RunArgs),
     Rehearse(rehearse::RehearseArgs),
     Status(status::StatusArgs),
+    DockerConfig(docker_config::DockerConfigArgs),
     Jobs(jobs::JobsArgs),
     Settings(settings::SettingsArgs),
     Completions(completions::CompletionsArgs),
@@ -113,6 +115,8 @@ struct AllSettings {
     #[command(flatten)]
     kubernetes: KubernetesArgs,
     #[command(flatten)]
+    downloads: DownloadArgs,
+    #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
     output: OutputArgs,
@@ -125,6 +129,7 @@ impl From<AllSettings> for Said {
             settings.git.into(),
             settings.harbor.into(),
             settings.kubernetes.into(),
+            settings.downloads.into(),
             settings.running.into(),
             settings.output.into(),
         ])
@@ -238,6 +243,7 @@ pub async fn main(
         Command::Run(arguments) => run::run(arguments, &invocation).await,
         Command::Rehearse(arguments) => rehearse::rehearse(arguments, &invocation).await,
         Command::Status(arguments) => status::status(arguments, &invocation).await,
+        Command::DockerConfig(arguments) => docker_config::docker_config(arguments, &invocation).await,
         Command::Jobs(arguments) => jobs::jobs(arguments, &invocation),
         Command::Settings(arguments) => settings::settings(arguments, &invocation),
         Command::Completions(arguments) => completions::completions(&arguments),

@@ -45,7 +45,16 @@ pub async fn connect(
         timeout: harbor.timeout,
         lockout: HarborSettings::LOCKOUT,
     })?;
-    let cluster = ClusterClient::new(ClusterSettings {
+    let cluster = cluster(kubernetes).await?;
+    Ok(Servers {
+        harbor: Arc::new(harbor),
+        cluster: Arc::new(cluster),
+    })
+}
+
+/// Makes a client of Kubernetes alone.
+pub(super) async fn cluster(kubernetes: &KubernetesAccess) -> Result<ClusterClient, ConnectError> {
+    ClusterClient::new(ClusterSettings {
         kubeconfig: kubernetes.kubeconfig.clone(),
         context: kubernetes.context.clone(),
         url: kubernetes.url.clone(),
@@ -55,9 +64,5 @@ pub async fn connect(
         reads: kubernetes.reads,
         timeout: kubernetes.timeout,
     })
-    .await?;
-    Ok(Servers {
-        harbor: Arc::new(harbor),
-        cluster: Arc::new(cluster),
-    })
+    .await
 }

@@ -2,6 +2,7 @@
 //!
 //! [`Said`] is what was said, each part of it optional; [`Settings`] is what holds.
 
+mod downloads;
 mod git;
 mod said;
 
@@ -10,8 +11,11 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use downloads::DownloadSettings;
 pub use git::{GitAccess, GivenSecret};
-pub use said::{Colour, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said};
+pub use said::{
+    Colour, DownloadArgs, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said,
+};
 
 use crate::values::names::{NameError, RegistryHost};
 
