@@ -181,8 +181,8 @@ async fn the_role_grants_what_the_client_asks_for_and_nothing_else() {
             set.await.unwrap();
         }
     }
-    let download = client.docker_config(&desired.namespace, &push_secret());
-    assert!(download.await.unwrap().is_some());
+    let download = client.docker_config(&desired.namespace, &push_secret()).await;
+    assert!(download.unwrap().is_some());
     client.observe_teams(&[desired], Extent::Lists).await.unwrap();
     let asked: BTreeSet<Permission> = stage.kubernetes.log().iter().flat_map(asked).collect();
     assert_eq!(asked, granted());
