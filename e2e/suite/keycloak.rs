@@ -160,6 +160,49 @@ impl Keycloak {
 
     /// What the id token of a user says, who signs in with the password.
     pub(crate) async fn claims(&self, user: &str) -> Value {
+        let answer = self.sign_in(user).await;
+        let token = answer["id_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no token for {user}: {answer}"));
+        let claims = token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+    }
+
+    /// The issuer of the realm's tokens.
+    pub(crate) fn issuer(&self) -> String {
+        format!("{}/realms/{REALM}", self.url)
+    }
+
+    /// A token of a user, who signs in with the password: its `access_token`, `id_token` or `refresh_token`.
+    pub(crate) async fn token_of(&self, user: &str, kind: &str) -> String {
+        let answer = self.sign_in(user).await;
+        let token = answer[kind].as_str();
+        token
+            .unwrap_or_else(|| panic!("no {kind} for {user}: {answer}"))
+            .to_owned()
+    }
+
+    /// Makes the realm sign with a new key from now on, and keeps the old one for what it signed.
+    pub(crate) async fn rotate_key(&self) {
+        let found = self.find(&format!("/admin/realms/{REALM}")).await.unwrap();
+        let priority = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let key = json!({
+            "name": format!("key-{priority}"), "providerId": "rsa-generated",
+            "providerType": "org.keycloak.keys.KeyProvider", "parentId": found["id"],
+            "config": {"priority": [priority.to_string()], "enabled": ["true"], "active": ["true"], "algorithm": ["RS256"]},
+        });
+        self.ask(
+            Method::POST,
+            &format!("/admin/realms/{REALM}/components"),
+            Some(key),
+        )
+        .await;
+    }
+
+    async fn sign_in(&self, user: &str) -> Value {
         let form = [
             ("grant_type", "password"),
             ("client_id", REALM),
@@ -169,21 +212,8 @@ impl Keycloak {
             ("password", PASSWORD),
         ];
         let url = format!("{}/realms/{REALM}/protocol/openid-connect/token", self.url);
-        let answer: Value = self
-            .client
-            .post(url)
-            .form(&form)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        let token = answer["id_token"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no token for {user}: {answer}"));
-        let claims = token.split('.').nth(1).unwrap();
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+        let answer = self.client.post(url).form(&form).send().await.unwrap();
+        answer.json().await.unwrap()
     }
 
     async fn token(&self) -> String {

@@ -15,6 +15,8 @@ pub(crate) struct Values {
     pub(crate) layout: &'static str,
     pub(crate) domain: String,
     pub(crate) teams: Vec<String>,
+    /// Those of them whose members may download the docker login, in the layouts of directories.
+    pub(crate) downloads: Vec<String>,
 }
 
 impl Values {
@@ -33,6 +35,7 @@ impl Values {
             layout: "dirs",
             domain: domain.to_owned(),
             teams: Vec::new(),
+            downloads: Vec::new(),
         }
     }
 
@@ -183,7 +186,8 @@ impl Values {
             let path = format!("env/teams/{team}/settings.yaml");
             let text = format!(
                 "kind: AplTeamSettingSet\nmetadata: {{name: {team}, labels: {{apl.io/teamId: {team}}}}}\n\
-                 spec: {{oidc: {{groupMapping: group-of-{team}}}}}\n"
+                 spec: {{oidc: {{groupMapping: group-of-{team}}}, selfService: {{teamMembers: {{downloadDockerLogin: {}}}}}}}\n",
+                self.downloads.contains(team)
             );
             files.insert(path, text);
         }

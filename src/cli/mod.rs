@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod completions;
+mod docker_config;
 mod jobs;
 mod output;
 mod plan;
@@ -22,8 +23,8 @@ use secrecy::SecretString;
 
 use crate::daemon::source::{Reading, SourceError};
 use crate::settings::{
-    GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, SecretVariables,
-    ServingArgs, Settings, SettingsError,
+    DownloadArgs, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said,
+    SecretVariables, ServingArgs, Settings, SettingsError,
 };
 
 /// How a command ended, as its exit status.
@@ -100,6 +101,7 @@ enum Command {
     Status(status::StatusArgs),
     Why(why::WhyArgs),
     Trigger(trigger::TriggerArgs),
+    DockerConfig(docker_config::DockerConfigArgs),
     Jobs(jobs::JobsArgs),
     Settings(settings::SettingsArgs),
     Completions(completions::CompletionsArgs),
@@ -117,6 +119,8 @@ struct AllSettings {
     #[command(flatten)]
     kubernetes: KubernetesArgs,
     #[command(flatten)]
+    downloads: DownloadArgs,
+    #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
     serving: ServingArgs,
@@ -131,6 +135,7 @@ impl From<AllSettings> for Said {
             settings.git.into(),
             settings.harbor.into(),
             settings.kubernetes.into(),
+            settings.downloads.into(),
             settings.running.into(),
             settings.serving.into(),
             settings.output.into(),
@@ -247,6 +252,7 @@ pub async fn main(
         Command::Status(arguments) => status::status(arguments, &invocation).await,
         Command::Why(arguments) => why::why(arguments, &invocation).await,
         Command::Trigger(arguments) => trigger::trigger(arguments, &invocation).await,
+        Command::DockerConfig(arguments) => docker_config::docker_config(arguments, &invocation).await,
         Command::Jobs(arguments) => jobs::jobs(arguments, &invocation),
         Command::Settings(arguments) => settings::settings(arguments, &invocation),
         Command::Completions(arguments) => completions::completions(&arguments),

@@ -25,6 +25,7 @@ pub(super) fn settings(arguments: SettingsArgs, invocation: &Invocation) -> Resu
     // Values that can't be are told here, not at the first use.
     settings.source()?;
     settings.kubernetes()?;
+    settings.downloads()?;
     settings.run()?;
     let rows = rows(&settings.said, invocation)?;
     if arguments.json {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::edge::harbor::{HarborClient, HarborSettings};
 use crate::edge::kubernetes::ConnectError;
 use crate::edge::kubernetes::{ClusterClient, ClusterSettings};
-use crate::run::target::{Cluster, Harbor, TargetError};
+use crate::run::target::{Cluster, Harbor, PushLogins, TargetError};
 use crate::settings::{HarborAccess, KubernetesAccess};
 
 /// Both servers, ready to be asked. Nothing has been sent to them yet.
@@ -14,6 +14,8 @@ pub struct Servers {
     pub harbor: Arc<dyn Harbor>,
     /// Kubernetes.
     pub cluster: Arc<dyn Cluster>,
+    /// Kubernetes, for the download of push logins.
+    pub logins: Arc<dyn PushLogins>,
 }
 
 /// A server that can't be set up to be talked to.
@@ -45,7 +47,17 @@ pub async fn connect(
         timeout: harbor.timeout,
         lockout: HarborSettings::LOCKOUT,
     })?;
-    let cluster = ClusterClient::new(ClusterSettings {
+    let cluster = Arc::new(cluster(kubernetes).await?);
+    Ok(Servers {
+        harbor: Arc::new(harbor),
+        logins: cluster.clone(),
+        cluster,
+    })
+}
+
+/// Makes a client of Kubernetes alone.
+pub(super) async fn cluster(kubernetes: &KubernetesAccess) -> Result<ClusterClient, ConnectError> {
+    ClusterClient::new(ClusterSettings {
         kubeconfig: kubernetes.kubeconfig.clone(),
         context: kubernetes.context.clone(),
         url: kubernetes.url.clone(),
@@ -55,9 +67,5 @@ pub async fn connect(
         reads: kubernetes.reads,
         timeout: kubernetes.timeout,
     })
-    .await?;
-    Ok(Servers {
-        harbor: Arc::new(harbor),
-        cluster: Arc::new(cluster),
-    })
+    .await
 }

@@ -14,7 +14,7 @@ use crate::run::engine::Intent;
 use crate::run::{Rules, chain};
 use crate::settings::SourceSettings;
 use crate::snapshot::{Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions, TreeError};
-use crate::values::names::{NameError, TeamId};
+use crate::values::names::{NameError, SecretName, TeamId};
 use crate::values::{Fault, Revision, UnknownLayout};
 
 /// A repository, or job files, that can't be used.
@@ -210,6 +210,12 @@ impl Source {
     #[must_use]
     pub fn jobs(&self) -> &[JobSummary] {
         self.0.jobs.summaries()
+    }
+
+    /// The Secret of each team with the login that people push with.
+    #[must_use]
+    pub fn push_secret(&self) -> Option<SecretName> {
+        self.0.jobs.push_secret().cloned()
     }
 
     /// When the next look for drift is due.

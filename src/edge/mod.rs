@@ -2,6 +2,7 @@
 
 pub mod git;
 pub mod harbor;
+pub mod keycloak;
 pub mod kubernetes;
 pub mod store;
 pub mod tls;

@@ -8,6 +8,7 @@ pub mod declaration;
 pub mod engine;
 pub mod explain;
 mod failure;
+pub mod identity;
 pub mod journal;
 mod lane;
 mod observe;

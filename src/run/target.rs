@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 
 use crate::plan::desired::{
     DesiredMember, DesiredProject, DesiredRobot, DesiredSecret, DesiredTeam, StorageQuota,
@@ -231,4 +231,16 @@ pub trait Cluster: Send + Sync {
         pull_secrets: &[SecretName],
         resource_version: &str,
     ) -> Result<(), TargetError>;
+}
+
+/// Kubernetes, as the download of push logins uses it.
+#[async_trait]
+pub trait PushLogins: Send + Sync {
+    /// Reads the docker configuration of a Secret of type `kubernetes.io/dockerconfigjson`, byte by byte as it is.
+    /// `None` where there is no such Secret, or it holds no docker configuration.
+    async fn docker_config(
+        &self,
+        namespace: &Namespace,
+        secret: &SecretName,
+    ) -> Result<Option<SecretSlice<u8>>, TargetError>;
 }

@@ -2,6 +2,7 @@
 //!
 //! [`Said`] is what was said, each part of it optional; [`Settings`] is what holds.
 
+mod downloads;
 mod git;
 mod said;
 mod serving;
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use downloads::DownloadSettings;
 pub use git::{GitAccess, GivenSecret};
 pub use said::{
-    Colour, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said, ServingArgs,
+    Colour, DownloadArgs, GitArgs, HarborArgs, KubernetesArgs, OutputArgs, RepositoryArgs, RunningArgs, Said,
+    ServingArgs,
 };
 pub use serving::ServeSettings;
 

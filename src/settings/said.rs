@@ -167,6 +167,21 @@ settings! {
         #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
         create_namespaces: bool, "create-namespaces", "HARBORAGE_CREATE_NAMESPACES";
     }
+    /// Whose tokens are taken for the download of push logins.
+    DownloadArgs, "Downloads" {
+        /// The issuer of tokens, exactly as they name it [default: the repository's Keycloak]
+        #[arg(value_name = "URL")]
+        oidc_issuer: String, "oidc-issuer", "HARBORAGE_OIDC_ISSUER";
+        /// Whom tokens must be for, one of their aud [default: the repository's OIDC client]
+        #[arg(value_name = "NAME")]
+        oidc_audience: String, "oidc-audience", "HARBORAGE_OIDC_AUDIENCE";
+        /// A PEM file with certificate authorities of the issuer to trust beside the system's
+        #[arg(value_name = "FILE")]
+        oidc_ca_file: PathBuf, "oidc-ca-file", "HARBORAGE_OIDC_CA_FILE";
+        /// Take ID tokens, too, which Otomi's oauth2-proxy puts in the place of access tokens
+        #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        oidc_id_tokens: bool, "oidc-id-tokens", "HARBORAGE_OIDC_ID_TOKENS";
+    }
     /// How the engine runs.
     RunningArgs, "Running" {
         /// The folder of the journal [default: ./harborage-state]

@@ -7,11 +7,11 @@ use harborage::plan::docker_config::DockerConfig;
 use harborage::plan::observed::SecretMark;
 use harborage::rehearsal::CallLog;
 use harborage::rehearsal::kubernetes::Kind;
-use harborage::run::target::{Cluster as _, Extent, Provenance};
+use harborage::run::target::{Cluster as _, Extent, Provenance, PushLogins as _};
 use harborage::values::Revision;
 use serde_json::{Value, json};
 
-use super::declared::team;
+use super::declared::{push_secret, team};
 use super::support::Stage;
 
 const RBAC: &str = include_str!("../../deploy/rbac.yaml");
@@ -181,6 +181,8 @@ async fn the_role_grants_what_the_client_asks_for_and_nothing_else() {
             set.await.unwrap();
         }
     }
+    let download = client.docker_config(&desired.namespace, &push_secret()).await;
+    assert!(download.unwrap().is_some());
     client.observe_teams(&[desired], Extent::Lists).await.unwrap();
     let asked: BTreeSet<Permission> = stage.kubernetes.log().iter().flat_map(asked).collect();
     assert_eq!(asked, granted());

@@ -11,6 +11,8 @@ mod declared;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod docker_config;
+#[cfg(test)]
 mod end_state;
 #[cfg(test)]
 mod flow;
@@ -24,6 +26,8 @@ mod git_server;
 mod harbor_edge;
 #[cfg(test)]
 mod interruptions;
+#[cfg(test)]
+mod keycloak_edge;
 #[cfg(test)]
 mod kubernetes_edge;
 #[cfg(test)]

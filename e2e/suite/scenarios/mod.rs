@@ -1,5 +1,6 @@
 //! What must hold, a function each.
 
+mod download;
 mod drift;
 mod git;
 mod outages;
@@ -17,5 +18,6 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(outages::all());
     all.extend(git::all());
     all.extend(people::all());
+    all.extend(download::all());
     all
 }

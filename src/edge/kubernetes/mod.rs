@@ -10,6 +10,7 @@ mod connect;
 mod failure;
 mod marks;
 mod observe;
+mod push_login;
 mod redact;
 
 use std::path::PathBuf;

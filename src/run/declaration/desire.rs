@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::JobDeclarations;
 use crate::plan::desired::{
     Access, DesiredCredential, DesiredMember, DesiredPlatform, DesiredProject, DesiredRobot, DesiredSecret,
-    DesiredServiceAccount, DesiredTeam, ProjectRole, RobotLifetime, StorageQuota,
+    DesiredServiceAccount, DesiredTeam, ProjectRole, RobotLifetime, SecretForm, StorageQuota,
 };
 use crate::run::template::Template;
-use crate::values::names::{GroupName, NameError, RegistryHost, TeamId};
+use crate::values::names::{GroupName, NameError, RegistryHost, SecretName, TeamId};
 
 /// Parameters of `provision-team`, checked.
 #[derive(Debug, Clone)]
@@ -131,6 +131,20 @@ impl JobDeclarations {
             namespace: team.prefixed().parse()?,
             service_accounts: job.service_accounts.clone(),
         })
+    }
+
+    /// The Secret with the login that people push with: the first of type dockerconfigjson of the first robot that
+    /// may push and has one. Its name is the same for every team.
+    #[must_use]
+    pub fn push_secret(&self) -> Option<&SecretName> {
+        let pushes = |robot: &&Robot| {
+            let mut access = robot.access.iter();
+            access.any(|access| access.resource == "repository" && access.action == "push")
+        };
+        let robots = self.provision.robots.iter().filter(pushes);
+        let mut secrets = robots.flat_map(|robot| &robot.secrets);
+        let secret = secrets.find(|secret| secret.form == SecretForm::DockerConfigJson)?;
+        Some(&secret.name)
     }
 
     /// What Harbor itself shall be set to. Keys whose placeholder has no value are left out, and without an

@@ -364,3 +364,24 @@ fn the_schema_in_the_tree_is_current() {
         "jobs/job.schema.json is not current: run the tests once with UPDATE_SCHEMA=1"
     );
 }
+
+#[test]
+fn the_push_login_is_the_first_that_may_push_and_docker_can_read() {
+    let push_secret = |from: &str, to: &str| {
+        let text = embedded("provision-team.yaml");
+        assert!(text.contains(from), "{from:?} is not in the job");
+        let file = ("provision-team.yaml".to_owned(), text.replacen(from, to, 1));
+        let jobs = JobDeclarations::load(&[file], now()).unwrap();
+        jobs.push_secret().map(|name| name.as_str().to_owned())
+    };
+    let embedded = push_secret("team-{team}-push", "team-{team}-push");
+    assert_eq!(embedded.as_deref(), Some("harbor-pushsecret"));
+    let renamed = push_secret("name: harbor-pushsecret\n", "name: own-push\n");
+    assert_eq!(renamed.as_deref(), Some("own-push"));
+    let push = "harbor-pushsecret\n          form: dockerconfigjson";
+    let opaque = push_secret(
+        push,
+        "harbor-pushsecret\n          form: opaque\n          key: config.json",
+    );
+    assert_eq!(opaque, None, "the builds' Secret has no form that is handed out");
+}
