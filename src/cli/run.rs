@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{AllSettings, CliError, Exit, Invocation, PathArg, join};
 use crate::daemon::pass::Surroundings;
+use crate::daemon::serving::Serving;
 use crate::daemon::{connect, open_journal, service, source::Source};
 use crate::shutdown;
 
@@ -37,6 +38,11 @@ pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<E
     );
     let stop = shutdown::watch_signals()?;
     let surroundings = Surroundings::new(servers.harbor, servers.cluster, Arc::new(journal));
-    service::run(source, surroundings, run, stop).await?;
+    let serving = Serving {
+        settings: settings.serving()?,
+        downloads: settings.downloads()?,
+        logins: servers.logins,
+    };
+    service::run(source, surroundings, run, serving, stop).await?;
     Ok(Exit::Success)
 }

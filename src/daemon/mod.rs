@@ -6,6 +6,7 @@
 //! - [`pass`]: one pass over everything, for `apply`.
 //! - [`preview`]: what a pass would do, for `plan`.
 //! - [`service`]: the daemon's loop, for `run`.
+//! - [`serving`]: what the daemon serves over HTTP.
 //! - [`rehearse`]: the same flow against stand-ins.
 
 pub mod connect;
@@ -15,6 +16,7 @@ pub mod pass;
 pub mod preview;
 pub mod rehearse;
 pub mod service;
+pub mod serving;
 pub mod source;
 mod world;
 

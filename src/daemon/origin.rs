@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::source::SourceError;
 use crate::edge::git::{History, Location, Mirror, RemoteSettings, Repository, Secret, WorkingTree};
 use crate::edge::watch::Watched;
+use crate::serve::webhook::{RepositoryName, Subject};
 use crate::settings::{GitAccess, GivenSecret, SourceSettings};
 use crate::values::Revision;
 
@@ -105,6 +106,18 @@ impl Origin {
         match &self.place {
             Place::Here { .. } => Ok(()),
             Place::Remote { mirror, .. } => mirror.keep(revision).map_err(|source| failed(mirror, source)),
+        }
+    }
+
+    /// What is followed, as webhooks name it.
+    pub(super) fn subject(&self) -> Subject {
+        let repository = match &self.place {
+            Place::Here { .. } => None,
+            Place::Remote { mirror, .. } => RepositoryName::parse(&mirror.url().to_string()),
+        };
+        Subject {
+            repository,
+            reference: self.reference.clone(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The daemon's loop: whatever may have changed pokes, and what is true is read from the repository.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -9,16 +9,18 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::pass::{self, PassError, Surroundings};
+use super::serving::{Serving, ServingError};
 use super::source::{Reading, Source, SourceError};
 use super::world::SystemChance;
 use crate::edge::watch::{self, Watch};
-use crate::run::chain;
 use crate::run::chance::Chance as _;
 use crate::run::engine::{Engine, Intent, Reach};
 use crate::run::journal::JournalError;
+use crate::run::{chain, lock};
 use crate::serve::socket::SocketError;
 use crate::serve::{poke, status};
 use crate::settings::RunSettings;
+use crate::snapshot::Snapshot;
 use crate::values::{Fault, Revision};
 
 /// How long pokes are gathered before the repository is read: a push touches several files.
@@ -36,6 +38,9 @@ pub enum ServiceError {
     /// Nobody could poke it.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// It can't serve what it should.
+    #[error(transparent)]
+    Serving(#[from] ServingError),
 }
 
 impl From<JournalError> for ServiceError {
@@ -55,6 +60,8 @@ struct Service {
     intent: Option<Intent>,
     /// What the next commit concerns: everything, until one was taken.
     reach: Reach,
+    /// The newest good snapshot, for those who ask what teams may do.
+    newest: Arc<Mutex<Option<Arc<Snapshot>>>>,
 }
 
 /// Runs until stopped.
@@ -66,6 +73,7 @@ pub async fn run(
     source: Source,
     surroundings: Surroundings,
     settings: RunSettings,
+    serving: Serving,
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
     let engine = pass::engine(&source, surroundings, &settings, true, |rules| rules).await;
@@ -80,6 +88,12 @@ pub async fn run(
 
     let poke = Arc::new(Notify::new());
     poke::listen(&settings.state, poke.clone(), telling.clone())?;
+    let newest: Arc<Mutex<Option<Arc<Snapshot>>>> = Arc::default();
+    let known = newest.clone();
+    let snapshot = Arc::new(move || lock(&known).clone());
+    serving
+        .open(&source, &settings.state, snapshot, poke.clone(), telling.clone())
+        .await?;
     let _watches = start_watch(&source, &poke);
     let deadline = settings.stop_deadline;
     let closing = source.clone();
@@ -90,6 +104,7 @@ pub async fn run(
         seen: None,
         intent: None,
         reach: Reach::Everything,
+        newest,
     };
     let ended = tokio::select! {
         ended = service.work(&poke) => ended,
@@ -183,6 +198,7 @@ impl Service {
             tracing::warn!(commit = %revision.short(), "{fault}");
         }
         self.seen = Some(revision.clone());
+        *lock(&self.newest) = Some(reading.snapshot.clone());
         if reading.intent.is_none() {
             // What teams have stays, as when they are removed.
             tracing::warn!(commit = %revision.short(), "Harbor is switched off in the repository: nothing is done");
@@ -257,7 +273,10 @@ impl Service {
             return Ok(());
         };
         match self.source.read_at(&last_good).await {
-            Ok(reading) => self.ask_for(reading.intent).await?,
+            Ok(reading) => {
+                *lock(&self.newest) = Some(reading.snapshot);
+                self.ask_for(reading.intent).await?;
+            }
             Err(error) => tracing::warn!("the last good commit can't be read either: {}", chain(&error)),
         }
         Ok(())

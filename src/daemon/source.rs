@@ -12,6 +12,7 @@ use crate::edge::watch::Watched;
 use crate::run::declaration::{JobDeclarations, JobFaults, JobSummary, PlatformInputs};
 use crate::run::engine::Intent;
 use crate::run::{Rules, chain};
+use crate::serve::webhook::Subject;
 use crate::settings::SourceSettings;
 use crate::snapshot::{Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions, TreeError};
 use crate::values::names::{NameError, SecretName, TeamId};
@@ -244,6 +245,12 @@ impl Source {
                 Ok(())
             })
             .await;
+    }
+
+    /// What is followed, as webhooks name it.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        self.0.origin.subject()
     }
 
     /// Where the repository is, without a login.
