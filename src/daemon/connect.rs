@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::edge::harbor::{HarborClient, HarborSettings};
 use crate::edge::kubernetes::ConnectError;
 use crate::edge::kubernetes::{ClusterClient, ClusterSettings};
+use crate::run::meter::Meter;
 use crate::run::target::{Cluster, Harbor, TargetError};
 use crate::settings::{HarborAccess, KubernetesAccess};
 
@@ -27,13 +28,14 @@ pub enum ConnectServersError {
     Kubernetes(#[from] ConnectError),
 }
 
-/// Makes clients of both servers.
+/// Makes clients of both servers, which tell their calls to a meter.
 ///
 /// # Errors
 /// When the settings do not lead to servers.
 pub async fn connect(
     harbor: &HarborAccess,
     kubernetes: &KubernetesAccess,
+    meter: &Arc<dyn Meter>,
 ) -> Result<Servers, ConnectServersError> {
     let harbor = HarborClient::new(HarborSettings {
         url: harbor.url.clone(),
@@ -57,7 +59,7 @@ pub async fn connect(
     })
     .await?;
     Ok(Servers {
-        harbor: Arc::new(harbor),
-        cluster: Arc::new(cluster),
+        harbor: Arc::new(harbor.metered(meter.clone())),
+        cluster: Arc::new(cluster.metered(meter.clone())),
     })
 }

@@ -2,12 +2,14 @@
 //!
 //! - [`source`]: the repository, the job files, and what a commit asks for.
 //! - [`connect`]: the servers, from settings.
+//! - [`instruments`]: the metrics and the heartbeat of a daemon.
 //! - [`pass`]: one pass over everything, for `apply`.
 //! - [`preview`]: what a pass would do, for `plan`.
 //! - [`service`]: the daemon's loop, for `run`.
 //! - [`rehearse`]: the same flow against stand-ins.
 
 pub mod connect;
+pub mod instruments;
 mod origin;
 pub mod pass;
 pub mod preview;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::instruments::Instruments;
 use super::pass::{self, PassError, Surroundings};
 use super::source::{Reading, Source, SourceError};
 use super::world::SystemChance;
@@ -16,6 +18,7 @@ use crate::run::chain;
 use crate::run::chance::Chance as _;
 use crate::run::engine::{Engine, Intent, Reach};
 use crate::run::journal::JournalError;
+use crate::serve::health::{Heartbeat, JournalHealth};
 use crate::serve::status;
 use crate::settings::RunSettings;
 use crate::values::{Fault, Revision};
@@ -45,6 +48,7 @@ struct Service {
     source: Source,
     engine: Arc<Engine>,
     settings: RunSettings,
+    instruments: Instruments,
     /// The newest revision that was read, good or refused.
     seen: Option<Revision>,
     /// What the newest good revision asks for.
@@ -62,8 +66,13 @@ pub async fn run(
     source: Source,
     surroundings: Surroundings,
     settings: RunSettings,
+    instruments: Instruments,
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
+    let surroundings = Surroundings {
+        meter: instruments.metrics.clone(),
+        ..surroundings
+    };
     let engine = pass::engine(&source, surroundings, &settings, true, |rules| rules).await;
     let engine = Arc::new(engine.map_err(PassError::from)?);
     let told = engine.clone();
@@ -81,6 +90,7 @@ pub async fn run(
         source,
         engine: engine.clone(),
         settings,
+        instruments: instruments.clone(),
         seen: None,
         intent: None,
         reach: Reach::Everything,
@@ -90,6 +100,9 @@ pub async fn run(
         () = stop.cancelled() => Ok(()),
         error = engine.failed() => Err(PassError::Broken(error).into()),
     };
+    if ended.is_err() {
+        instruments.heartbeat.journal(JournalHealth::Broken);
+    }
     tracing::info!(
         "stopping: steps in hand have {} to end",
         humantime::format_duration(deadline)
@@ -120,24 +133,28 @@ impl Service {
     async fn work(&mut self, poke: &Notify) -> Result<(), ServiceError> {
         self.pass().await?;
         let mut next_sweep = self.next_sweep();
+        let mut next_poll = self.next_poll();
         loop {
+            self.instruments.heartbeat.beat();
             tokio::select! {
                 () = poke.notified() => {
                     tokio::time::sleep(GATHERING).await;
                     self.pass().await?;
                 }
-                () = tokio::time::sleep(self.poll_delay()) => self.pass().await?,
+                () = tokio::time::sleep_until(next_poll) => self.pass().await?,
                 () = until(next_sweep) => {
                     self.sweep().await?;
                     next_sweep = self.next_sweep();
                 }
+                () = tokio::time::sleep(Heartbeat::EVERY) => continue,
             }
+            next_poll = self.next_poll();
         }
     }
 
-    /// The poll with a tenth of jitter, so that many daemons do not ask together.
-    fn poll_delay(&self) -> Duration {
-        self.settings.poll.mul_f64(0.9 + 0.2 * SystemChance.unit())
+    /// When the next poll is due, with a tenth of jitter, so that many daemons do not ask together.
+    fn next_poll(&self) -> Instant {
+        Instant::now() + self.settings.poll.mul_f64(0.9 + 0.2 * SystemChance.unit())
     }
 
     /// When the next look for drift is due. Decided once and kept, since it is drawn by chance.
@@ -152,16 +169,24 @@ impl Service {
         match self.source.read_if_new(self.seen.as_ref()).await {
             Ok(reading) => {
                 self.readable().await?;
-                match reading {
-                    Some(reading) => self.take(reading).await,
-                    None => Ok(()),
+                if let Some(reading) = reading {
+                    return self.take(reading).await;
                 }
+                self.unchanged();
+                Ok(())
             }
             Err(SourceError::Refused { revision, faults }) => {
                 self.readable().await?;
                 self.refused(revision, &faults).await
             }
             Err(error) => self.unreadable(&error).await,
+        }
+    }
+
+    /// Nothing new: what was good is so still.
+    fn unchanged(&self) {
+        if self.engine.board().daemon().refused.is_none() {
+            self.instruments.metrics.still_good();
         }
     }
 
@@ -188,6 +213,9 @@ impl Service {
                 daemon.refused = None;
             })
             .await?;
+        self.instruments.metrics.good_snapshot(snapshot.faults.len());
+        self.instruments.heartbeat.snapshot();
+        self.instruments.heartbeat.journal(JournalHealth::Writable);
         Ok(())
     }
 
@@ -203,6 +231,7 @@ impl Service {
 
     /// A commit that is refused changes nothing.
     async fn refused(&mut self, revision: Revision, faults: &[Fault]) -> Result<(), ServiceError> {
+        self.instruments.metrics.refused_snapshot(faults.len());
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         tracing::error!(
             commit = %revision.short(),
@@ -213,6 +242,7 @@ impl Service {
             .board()
             .keep_daemon(|daemon| daemon.refused = Some((revision, faults)))
             .await?;
+        self.instruments.heartbeat.journal(JournalHealth::Writable);
         self.ask_for_last_good().await
     }
 
@@ -250,7 +280,10 @@ impl Service {
             return Ok(());
         };
         match self.source.read_at(&last_good).await {
-            Ok(reading) => self.ask_for(reading.intent).await?,
+            Ok(reading) => {
+                self.ask_for(reading.intent).await?;
+                self.instruments.heartbeat.snapshot();
+            }
             Err(error) => tracing::warn!("the last good commit can't be read either: {}", chain(&error)),
         }
         Ok(())

@@ -52,4 +52,9 @@ pub trait Journal: Send + Sync {
 
     /// Keeps the daemon's record in place of its former one.
     async fn put_daemon(&self, record: &DaemonRecord) -> Result<(), JournalError>;
+
+    /// How many bytes it takes on the disk; `None` where there is no disk, or it can't be asked.
+    fn size(&self) -> Option<u64> {
+        None
+    }
 }

@@ -9,6 +9,7 @@ pub mod engine;
 mod failure;
 pub mod journal;
 mod lane;
+pub mod meter;
 mod observe;
 mod perform;
 pub mod record;

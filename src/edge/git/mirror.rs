@@ -8,7 +8,7 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{Direction, FetchOptions, Oid, RemoteHead, RemoteUpdateFlags};
 use tokio::runtime::Handle;
@@ -17,6 +17,7 @@ use super::fetch_error::FetchError;
 use super::location::RemoteUrl;
 use super::repository::Repository;
 use super::transport::{Line, RemoteSettings};
+use crate::run::meter::{Meter, unmetered};
 use crate::values::Revision;
 
 /// What is followed, in the copy.
@@ -44,6 +45,7 @@ pub struct Mirror {
     /// Reads; a fetch opens its own, since it takes long.
     repository: Mutex<Repository>,
     fetching: Mutex<()>,
+    meter: Arc<dyn Meter>,
 }
 
 impl Mirror {
@@ -65,7 +67,14 @@ impl Mirror {
             runtime,
             repository: Mutex::new(repository),
             fetching: Mutex::default(),
+            meter: unmetered(),
         })
+    }
+
+    /// Tells calls to a meter.
+    #[must_use]
+    pub fn metered(self, meter: Arc<dyn Meter>) -> Self {
+        Self { meter, ..self }
     }
 
     /// What it is a copy of.
@@ -91,7 +100,7 @@ impl Mirror {
     pub fn fetch(&self, reference: Option<&str>, history: History) -> Result<Revision, FetchError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let git = git2::Repository::open_bare(&self.folder).map_err(|error| self.unusable(error))?;
-        let line = Line::new(&self.url, &self.settings, &self.runtime)?;
+        let line = Line::new(&self.url, &self.settings, &self.runtime, &self.meter)?;
         let mut remote = git
             .remote_anonymous(self.url.url().as_str())
             .map_err(|error| self.unusable(error))?;

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 
 use super::fetch_error::{Cause, FetchError};
 use super::location::RemoteUrl;
+use crate::run::meter::Meter;
 
 /// A secret, or the file that holds it. A file is read for each fetch, so that it can be changed.
 #[derive(Debug, Clone)]
@@ -114,6 +115,7 @@ impl Line {
         url: &RemoteUrl,
         settings: &RemoteSettings,
         runtime: &Handle,
+        meter: &Arc<dyn Meter>,
     ) -> Result<Arc<Self>, FetchError> {
         let patience = Patience {
             runtime: runtime.clone(),
@@ -121,9 +123,9 @@ impl Line {
             end: Instant::now() + settings.timeout,
         };
         let wire: Arc<dyn Wire> = if !url.is_ssh() {
-            Arc::new(http::HttpWire::new(url, settings, patience)?)
+            Arc::new(http::HttpWire::new(url, settings, patience, meter.clone())?)
         } else if cfg!(feature = "ssh") {
-            ssh_wire(url, settings, patience)?
+            ssh_wire(url, settings, patience, meter.clone())?
         } else {
             return Err(FetchError::NoSsh);
         };
@@ -162,12 +164,18 @@ fn ssh_wire(
     url: &RemoteUrl,
     settings: &RemoteSettings,
     patience: Patience,
+    meter: Arc<dyn Meter>,
 ) -> Result<Arc<dyn Wire>, FetchError> {
-    Ok(Arc::new(ssh::SshWire::new(url, settings, patience)?))
+    Ok(Arc::new(ssh::SshWire::new(url, settings, patience, meter)?))
 }
 
 #[cfg(not(feature = "ssh"))]
-fn ssh_wire(_: &RemoteUrl, _: &RemoteSettings, _: Patience) -> Result<Arc<dyn Wire>, FetchError> {
+fn ssh_wire(
+    _: &RemoteUrl,
+    _: &RemoteSettings,
+    _: Patience,
+    _: Arc<dyn Meter>,
+) -> Result<Arc<dyn Wire>, FetchError> {
     Err(FetchError::NoSsh)
 }
 
