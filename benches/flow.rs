@@ -23,7 +23,8 @@ use harborage::rehearsal::harbor::{HarborOptions, HarborStandIn};
 use harborage::rehearsal::kubernetes::{KubernetesOptions, KubernetesStandIn};
 use harborage::run::chance::{Chance, Clock};
 use harborage::run::declaration::{JobDeclarations, PlatformInputs};
-use harborage::run::engine::{Engine, EngineParts, Intent, Reach};
+use harborage::run::engine::{Asked, Engine, EngineParts, Intent, Reach};
+use harborage::run::meter::unmetered;
 use harborage::run::record::RunState;
 use harborage::values::Revision;
 
@@ -103,6 +104,7 @@ impl Scene {
             chance: Arc::new(Dice(AtomicU64::new(1))),
             platform_rules: jobs.platform_rules(),
             team_rules: jobs.team_rules(),
+            meter: unmetered(),
             plan_options: PlanOptions::default(),
             client_secret: Some("a-client-secret".into()),
             lanes: 64,
@@ -136,6 +138,10 @@ impl Scene {
         }
         Intent {
             revision: Revision::commit(commit),
+            asked: Asked {
+                read: Utc::now(),
+                committed: None,
+            },
             platform: self.jobs.configure(&inputs),
             teams,
             held: BTreeMap::new(),

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{AllSettings, CliError, Exit, Invocation, PathArg, join, output, status};
 use crate::daemon::pass::{self, Outcome, Surroundings};
 use crate::daemon::{connect, open_journal, source::Source};
+use crate::run::meter::unmetered;
 use crate::shutdown;
 
 /// Make one pass over every team, then exit
@@ -38,7 +39,7 @@ pub(super) async fn apply(arguments: ApplyArgs, invocation: &Invocation) -> Resu
         output::print("Harbor is switched off in this repository: nothing to do")?;
         return Ok(Exit::Success);
     }
-    let servers = connect::connect(&settings.harbor()?, &settings.kubernetes()?).await?;
+    let servers = connect::connect(&settings.harbor()?, &settings.kubernetes()?, &unmetered()).await?;
     let journal = open_journal(&run.state).await?;
     let stop = shutdown::watch_signals()?;
     let surroundings = Surroundings::new(servers.harbor, servers.cluster, Arc::new(journal));

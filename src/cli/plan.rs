@@ -6,6 +6,7 @@ use super::{AllSettings, CliError, Exit, Invocation, PathArg, join, output};
 use crate::daemon::{connect, preview, source::Source};
 use crate::plan::lint::{LintLimits, lint};
 use crate::plan::show::ShowOptions;
+use crate::run::meter::unmetered;
 
 /// Show what would be created, changed, kept and adopted, and why; write nothing
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ pub(super) async fn plan(arguments: PlanArgs, invocation: &Invocation) -> Result
         output::print("Harbor is switched off in this repository: nothing to do")?;
         return Ok(Exit::Success);
     };
-    let servers = connect::connect(&settings.harbor()?, &settings.kubernetes()?).await?;
+    let servers = connect::connect(&settings.harbor()?, &settings.kubernetes()?, &unmetered()).await?;
     let (plan, unread) = preview::preview(intent, &servers.harbor, &servers.cluster, &run).await?;
     if let Some(error) = unread {
         output::remark(&format!("warning: {error}"))?;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{AllSettings, CliError, Exit, Invocation, PathArg, join};
+use crate::daemon::instruments::Instruments;
 use crate::daemon::pass::Surroundings;
 use crate::daemon::serving::Serving;
 use crate::daemon::{connect, open_journal, service, source::Source};
+use crate::run::meter::Meter;
 use crate::shutdown;
 
 /// Run the daemon: a pass over everything, then each new commit and each drift
@@ -28,9 +30,12 @@ pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<E
     let said = join([arguments.path.into_said(), arguments.settings.into()]);
     let (settings, _) = invocation.start(said, "info,kube_client=off")?;
     let run = settings.run()?;
-    let source = Source::open(&settings.repository()?, &settings.source()?, Some(&run.state))?;
+    let sources = settings.source()?;
+    let instruments = Instruments::start(sources.git.timeout);
+    let meter: Arc<dyn Meter> = instruments.metrics.clone();
+    let source = Source::open_metered(&settings.repository()?, &sources, Some(&run.state), &meter)?;
     let (harbor, kubernetes) = (settings.harbor()?, settings.kubernetes()?);
-    let servers = connect::connect(&harbor, &kubernetes).await?;
+    let servers = connect::connect(&harbor, &kubernetes, &meter).await?;
     let journal = open_journal(&run.state).await?;
     tracing::info!(
         repository.location = source.location(), harbor.url = %harbor.url, state.path = %run.state.display(),
@@ -43,6 +48,6 @@ pub(super) async fn run(arguments: RunArgs, invocation: &Invocation) -> Result<E
         downloads: settings.downloads()?,
         logins: servers.logins,
     };
-    service::run(source, surroundings, run, serving, stop).await?;
+    service::run(source, surroundings, run, instruments, serving, stop).await?;
     Ok(Exit::Success)
 }

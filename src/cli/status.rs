@@ -229,6 +229,25 @@ fn headline(daemon: &DaemonRecord, running: bool) -> String {
         None => "no commit yet".to_owned(),
     };
     let mut text = format!("{who}, {commit}\n");
+    if let Some(missed) = &daemon.last_missed_hook {
+        let at = missed.at.format("%Y-%m-%d %H:%M:%S UTC");
+        let _ = write!(
+            text,
+            "{} commits came without a webhook, the last {}",
+            daemon.missed_hooks,
+            missed.revision.short()
+        );
+        let seconds = missed
+            .unseen_seconds
+            .and_then(|seconds| i64::try_from(seconds).ok());
+        let lay = seconds.map_or_else(String::new, |seconds| {
+            format!(" after {} unseen", age(chrono::Duration::seconds(seconds)))
+        });
+        let _ = writeln!(
+            text,
+            ", found at {at}{lay}: look at the deliveries that the git host shows"
+        );
+    }
     if let Some((since, why)) = &daemon.unreadable {
         let since = since.format("%Y-%m-%d %H:%M:%S UTC");
         let _ = writeln!(text, "the repository can't be read since {since}: {why}");

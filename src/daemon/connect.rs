@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::edge::harbor::{HarborClient, HarborSettings};
 use crate::edge::kubernetes::ConnectError;
 use crate::edge::kubernetes::{ClusterClient, ClusterSettings};
+use crate::run::meter::Meter;
 use crate::run::target::{Cluster, Harbor, PushLogins, TargetError};
 use crate::settings::{HarborAccess, KubernetesAccess};
 
@@ -29,13 +30,14 @@ pub enum ConnectServersError {
     Kubernetes(#[from] ConnectError),
 }
 
-/// Makes clients of both servers.
+/// Makes clients of both servers, which tell their calls to a meter.
 ///
 /// # Errors
 /// When the settings do not lead to servers.
 pub async fn connect(
     harbor: &HarborAccess,
     kubernetes: &KubernetesAccess,
+    meter: &Arc<dyn Meter>,
 ) -> Result<Servers, ConnectServersError> {
     let harbor = HarborClient::new(HarborSettings {
         url: harbor.url.clone(),
@@ -47,9 +49,9 @@ pub async fn connect(
         timeout: harbor.timeout,
         lockout: HarborSettings::LOCKOUT,
     })?;
-    let cluster = Arc::new(cluster(kubernetes).await?);
+    let cluster = Arc::new(cluster(kubernetes).await?.metered(meter.clone()));
     Ok(Servers {
-        harbor: Arc::new(harbor),
+        harbor: Arc::new(harbor.metered(meter.clone())),
         logins: cluster.clone(),
         cluster,
     })

@@ -3,6 +3,7 @@
 //! - [`source`]: the repository, the job files, and what a commit asks for.
 //! - [`connect`]: the servers, from settings.
 //! - [`downloads`]: the download of push logins, over HTTP and from a terminal.
+//! - [`instruments`]: the metrics and the heartbeat of a daemon.
 //! - [`pass`]: one pass over everything, for `apply`.
 //! - [`preview`]: what a pass would do, for `plan`.
 //! - [`service`]: the daemon's loop, for `run`.
@@ -11,6 +12,7 @@
 
 pub mod connect;
 pub mod downloads;
+pub mod instruments;
 mod origin;
 pub mod pass;
 pub mod preview;

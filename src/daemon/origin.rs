@@ -1,10 +1,12 @@
 //! Where commits come from: a repository of this machine, or a copy of one that is fetched.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::source::SourceError;
 use crate::edge::git::{History, Location, Mirror, RemoteSettings, Repository, Secret, WorkingTree};
 use crate::edge::watch::Watched;
+use crate::run::meter::Meter;
 use crate::serve::webhook::{RepositoryName, Subject};
 use crate::settings::{GitAccess, GivenSecret, SourceSettings};
 use crate::values::Revision;
@@ -39,6 +41,7 @@ impl Origin {
         location: &Path,
         settings: &SourceSettings,
         state: Option<&Path>,
+        meter: &Arc<dyn Meter>,
     ) -> Result<Self, SourceError> {
         let place = match Location::parse(location)? {
             Location::Path(path) => {
@@ -58,7 +61,7 @@ impl Origin {
                 let mirror = Mirror::open(&folder, url, remote_settings(&settings.git), runtime)
                     .map_err(|source| SourceError::Fetch { url: shown, source })?;
                 Place::Remote {
-                    mirror: Box::new(mirror),
+                    mirror: Box::new(mirror.metered(meter.clone())),
                     _folder: held,
                 }
             }

@@ -11,6 +11,7 @@ use crate::run::Rules;
 use crate::run::chance::{Chance, Clock};
 use crate::run::engine::{Engine, EngineParts, Reach};
 use crate::run::journal::{Journal, JournalError};
+use crate::run::meter::{Meter, unmetered};
 use crate::run::record::{LaneRecord, RunState};
 use crate::run::target::{Cluster, ErrorClass, Harbor};
 use crate::settings::RunSettings;
@@ -64,6 +65,8 @@ pub struct Surroundings {
     pub journal: Arc<dyn Journal>,
     /// Randomness.
     pub chance: Arc<dyn Chance>,
+    /// What attempts are told to.
+    pub meter: Arc<dyn Meter>,
 }
 
 impl Surroundings {
@@ -75,6 +78,7 @@ impl Surroundings {
             cluster,
             journal,
             chance: Arc::new(SystemChance),
+            meter: unmetered(),
         }
     }
 }
@@ -94,6 +98,7 @@ pub(super) async fn engine(
         journal: surroundings.journal,
         clock,
         chance: surroundings.chance,
+        meter: surroundings.meter,
         platform_rules: adjust(source.platform_rules()),
         team_rules: adjust(source.team_rules()),
         plan_options: PlanOptions {

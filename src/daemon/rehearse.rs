@@ -20,6 +20,7 @@ use crate::rehearsal::kubernetes::{KubernetesOptions, KubernetesStandIn, Kuberne
 use crate::rehearsal::{CallCounts, ServeError, Weather};
 use crate::run::Rules;
 use crate::run::engine::{Engine, Reach};
+use crate::run::meter::unmetered;
 use crate::run::record::LaneRecord;
 use crate::settings::{HarborAccess, KubernetesAccess, RunSettings};
 
@@ -135,6 +136,7 @@ pub async fn rehearse(
         cluster: stage.servers.cluster.clone(),
         journal: Arc::new(MemoryJournal::default()),
         chance: Arc::new(SeededChance::new(options.seed)),
+        meter: unmetered(),
     };
     let engine = pass::engine(source, surroundings, &settings, true, impatient)
         .await
@@ -272,6 +274,7 @@ impl Stage {
                 writes: 16,
                 timeout: Duration::from_secs(5),
             },
+            &unmetered(),
         )
         .await?;
         Ok(Self {

@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::instruments::Instruments;
 use super::pass::{self, PassError, Surroundings};
-use super::serving::{Serving, ServingError};
+use super::serving::{Known, Serving, ServingError};
 use super::source::{Reading, Source, SourceError};
 use super::world::SystemChance;
 use crate::edge::watch::{self, Watch};
 use crate::run::chance::Chance as _;
 use crate::run::engine::{Engine, Intent, Reach};
-use crate::run::journal::JournalError;
+use crate::run::journal::{DaemonRecord, JournalError, MissedHook};
 use crate::run::{chain, lock};
+use crate::serve::health::{Heartbeat, JournalHealth};
 use crate::serve::socket::SocketError;
+use crate::serve::webhook::Counts;
 use crate::serve::{poke, status};
 use crate::settings::RunSettings;
 use crate::snapshot::Snapshot;
@@ -54,6 +58,7 @@ struct Service {
     source: Source,
     engine: Arc<Engine>,
     settings: RunSettings,
+    instruments: Instruments,
     /// The newest revision that was read, good or refused.
     seen: Option<Revision>,
     /// What the newest good revision asks for.
@@ -62,6 +67,10 @@ struct Service {
     reach: Reach,
     /// The newest good snapshot, for those who ask what teams may do.
     newest: Arc<Mutex<Option<Arc<Snapshot>>>>,
+    /// The webhooks that came, where they are received.
+    hooks: Option<Arc<Counts>>,
+    /// When the repository was last looked at.
+    looked: DateTime<Utc>,
 }
 
 /// Runs until stopped.
@@ -73,9 +82,14 @@ pub async fn run(
     source: Source,
     surroundings: Surroundings,
     settings: RunSettings,
+    instruments: Instruments,
     serving: Serving,
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
+    let surroundings = Surroundings {
+        meter: instruments.metrics.clone(),
+        ..surroundings
+    };
     let engine = pass::engine(&source, surroundings, &settings, true, |rules| rules).await;
     let engine = Arc::new(engine.map_err(PassError::from)?);
     let told = engine.clone();
@@ -90,9 +104,18 @@ pub async fn run(
     poke::listen(&settings.state, poke.clone(), telling.clone())?;
     let newest: Arc<Mutex<Option<Arc<Snapshot>>>> = Arc::default();
     let known = newest.clone();
-    let snapshot = Arc::new(move || lock(&known).clone());
-    serving
-        .open(&source, &settings.state, snapshot, poke.clone(), telling.clone())
+    let hooks = serving
+        .open(
+            &Known {
+                source: &source,
+                state: &settings.state,
+                newest: Arc::new(move || lock(&known).clone()),
+                instruments: &instruments,
+                board: engine.board(),
+            },
+            poke.clone(),
+            &telling,
+        )
         .await?;
     let _watches = start_watch(&source, &poke);
     let deadline = settings.stop_deadline;
@@ -101,16 +124,22 @@ pub async fn run(
         source,
         engine: engine.clone(),
         settings,
+        instruments: instruments.clone(),
         seen: None,
         intent: None,
         reach: Reach::Everything,
         newest,
+        hooks,
+        looked: Utc::now(),
     };
     let ended = tokio::select! {
         ended = service.work(&poke) => ended,
         () = stop.cancelled() => Ok(()),
         error = engine.failed() => Err(PassError::Broken(error).into()),
     };
+    if ended.is_err() {
+        instruments.heartbeat.journal(JournalHealth::Broken);
+    }
     tracing::info!(
         "stopping: steps in hand have {} to end",
         humantime::format_duration(deadline)
@@ -142,24 +171,28 @@ impl Service {
     async fn work(&mut self, poke: &Notify) -> Result<(), ServiceError> {
         self.pass().await?;
         let mut next_sweep = self.next_sweep();
+        let mut next_poll = self.next_poll();
         loop {
+            self.instruments.heartbeat.beat();
             tokio::select! {
                 () = poke.notified() => {
                     tokio::time::sleep(GATHERING).await;
                     self.pass().await?;
                 }
-                () = tokio::time::sleep(self.poll_delay()) => self.pass().await?,
+                () = tokio::time::sleep_until(next_poll) => self.pass().await?,
                 () = until(next_sweep) => {
                     self.sweep().await?;
                     next_sweep = self.next_sweep();
                 }
+                () = tokio::time::sleep(Heartbeat::EVERY) => continue,
             }
+            next_poll = self.next_poll();
         }
     }
 
-    /// The poll with a tenth of jitter, so that many daemons do not ask together.
-    fn poll_delay(&self) -> Duration {
-        self.settings.poll.mul_f64(0.9 + 0.2 * SystemChance.unit())
+    /// When the next poll is due, with a tenth of jitter, so that many daemons do not ask together.
+    fn next_poll(&self) -> Instant {
+        Instant::now() + self.settings.poll.mul_f64(0.9 + 0.2 * SystemChance.unit())
     }
 
     /// When the next look for drift is due. Decided once and kept, since it is drawn by chance.
@@ -171,19 +204,34 @@ impl Service {
 
     /// Reads the repository and sets the lanes to work that a new commit concerns.
     async fn pass(&mut self) -> Result<(), ServiceError> {
+        let began = Utc::now();
+        let passed = self.look().await;
+        self.looked = began;
+        passed
+    }
+
+    async fn look(&mut self) -> Result<(), ServiceError> {
         match self.source.read_if_new(self.seen.as_ref()).await {
             Ok(reading) => {
                 self.readable().await?;
-                match reading {
-                    Some(reading) => self.take(reading).await,
-                    None => Ok(()),
+                if let Some(reading) = reading {
+                    return self.take(reading).await;
                 }
+                self.unchanged();
+                Ok(())
             }
             Err(SourceError::Refused { revision, faults }) => {
                 self.readable().await?;
                 self.refused(revision, &faults).await
             }
             Err(error) => self.unreadable(&error).await,
+        }
+    }
+
+    /// Nothing new: what was good is so still.
+    fn unchanged(&self) {
+        if self.engine.board().daemon().refused.is_none() {
+            self.instruments.metrics.still_good();
         }
     }
 
@@ -197,6 +245,7 @@ impl Service {
         for fault in &snapshot.faults {
             tracing::warn!(commit = %revision.short(), "{fault}");
         }
+        self.note_missed_hook(&revision, reading.committed).await?;
         self.seen = Some(revision.clone());
         *lock(&self.newest) = Some(reading.snapshot.clone());
         if reading.intent.is_none() {
@@ -211,7 +260,46 @@ impl Service {
                 daemon.refused = None;
             })
             .await?;
+        self.instruments.metrics.good_snapshot(snapshot.faults.len());
+        self.instruments.heartbeat.snapshot();
+        self.instruments.heartbeat.journal(JournalHealth::Writable);
         Ok(())
+    }
+
+    /// Counts a commit that no webhook told of, where webhooks are received. The first commit of a start is told by
+    /// nobody.
+    async fn note_missed_hook(
+        &self,
+        revision: &Revision,
+        committed: Option<DateTime<Utc>>,
+    ) -> Result<(), ServiceError> {
+        let (Some(hooks), Some(_)) = (&self.hooks, &self.seen) else {
+            return Ok(());
+        };
+        let told = hooks
+            .last_push()
+            .is_some_and(|push| push.commit.as_deref() == Some(revision.as_str()) || push.at >= self.looked);
+        if told {
+            return Ok(());
+        }
+        let unseen = committed.and_then(|at| (Utc::now() - at).to_std().ok());
+        self.instruments.metrics.missed_hook(unseen);
+        let lay = unseen.map_or_else(String::new, |unseen| {
+            let unseen = humantime::format_duration(Duration::from_secs(unseen.as_secs()));
+            format!(" It lay unseen for {unseen}.")
+        });
+        let commit = revision.short();
+        tracing::warn!(commit = %commit, "{commit} was found by the poll: no webhook told of it.{lay}");
+        let missed = MissedHook {
+            revision: revision.clone(),
+            at: Utc::now(),
+            unseen_seconds: unseen.map(|unseen| unseen.as_secs()),
+        };
+        let keep = |daemon: &mut DaemonRecord| {
+            daemon.missed_hooks += 1;
+            daemon.last_missed_hook = Some(missed);
+        };
+        Ok(self.engine.board().keep_daemon(keep).await?)
     }
 
     /// Takes over what a good revision asks for; nothing, where it has Harbor switched off.
@@ -226,6 +314,7 @@ impl Service {
 
     /// A commit that is refused changes nothing.
     async fn refused(&mut self, revision: Revision, faults: &[Fault]) -> Result<(), ServiceError> {
+        self.instruments.metrics.refused_snapshot(faults.len());
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         tracing::error!(
             commit = %revision.short(),
@@ -236,6 +325,7 @@ impl Service {
             .board()
             .keep_daemon(|daemon| daemon.refused = Some((revision, faults)))
             .await?;
+        self.instruments.heartbeat.journal(JournalHealth::Writable);
         self.ask_for_last_good().await
     }
 
@@ -276,6 +366,7 @@ impl Service {
             Ok(reading) => {
                 *lock(&self.newest) = Some(reading.snapshot);
                 self.ask_for(reading.intent).await?;
+                self.instruments.heartbeat.snapshot();
             }
             Err(error) => tracing::warn!("the last good commit can't be read either: {}", chain(&error)),
         }

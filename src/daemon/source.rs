@@ -10,7 +10,8 @@ use super::origin::Origin;
 use crate::edge::git::{FetchError, GitError, LocationError};
 use crate::edge::watch::Watched;
 use crate::run::declaration::{JobDeclarations, JobFaults, JobSummary, PlatformInputs};
-use crate::run::engine::Intent;
+use crate::run::engine::{Asked, Intent};
+use crate::run::meter::{Meter, unmetered};
 use crate::run::{Rules, chain};
 use crate::serve::webhook::Subject;
 use crate::settings::SourceSettings;
@@ -100,6 +101,8 @@ pub struct Reading {
     pub snapshot: Arc<Snapshot>,
     /// What it asks for; `None` where it has Harbor switched off.
     pub intent: Option<Intent>,
+    /// When the commit was made, by its own clock; of a working tree nobody knows.
+    pub committed: Option<DateTime<Utc>>,
 }
 
 /// A repository with the jobs that say what its teams get.
@@ -131,6 +134,22 @@ impl Source {
         settings: &SourceSettings,
         state: Option<&Path>,
     ) -> Result<Self, SourceError> {
+        Self::open_metered(location, settings, state, &unmetered())
+    }
+
+    /// [`Source::open`], with calls to the git host counted.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    ///
+    /// # Panics
+    /// Outside of the runtime.
+    pub fn open_metered(
+        location: &Path,
+        settings: &SourceSettings,
+        state: Option<&Path>,
+        meter: &Arc<dyn Meter>,
+    ) -> Result<Self, SourceError> {
         let options = SnapshotOptions {
             layout: settings.layout.as_deref().map(str::parse).transpose()?,
             root: settings.root.clone().unwrap_or_default(),
@@ -139,7 +158,7 @@ impl Source {
         };
         let jobs = read_jobs(settings.jobs.as_deref())?;
         Ok(Self(Arc::new(Inner {
-            origin: Origin::open(location, settings, state)?,
+            origin: Origin::open(location, settings, state, meter)?,
             options,
             jobs,
             builder: Mutex::new(SnapshotBuilder::new()),
@@ -300,11 +319,17 @@ pub fn read_jobs(folder: Option<&Path>) -> Result<JobDeclarations, SourceError> 
 
 impl Inner {
     fn read_commit(&self, revision: &Revision) -> Result<Reading, SourceError> {
-        let tree = self.origin.repository().tree_at(revision)?;
+        let read = Utc::now();
+        let repository = self.origin.repository();
+        let asked = Asked {
+            read,
+            committed: repository.committed(revision),
+        };
+        let tree = repository.tree_at(revision)?;
         let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
         let built = builder.build(&tree, revision.clone(), &self.options);
         drop(builder);
-        let reading = self.reading(built, revision)?;
+        let reading = self.reading(built, revision, asked)?;
         if let Err(error) = self.origin.keep(revision) {
             tracing::warn!(
                 "the good commit {} is not kept: {}",
@@ -316,17 +341,22 @@ impl Inner {
     }
 
     fn read_working_tree(&self) -> Result<Reading, SourceError> {
+        let asked = Asked {
+            read: Utc::now(),
+            committed: None,
+        };
         let tree = self.origin.working_tree();
         let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
         let built = tree.snapshot(&mut builder, &self.options);
         drop(builder);
-        self.reading(built, &tree.revision())
+        self.reading(built, &tree.revision(), asked)
     }
 
     fn reading(
         &self,
         built: Result<Snapshot, SnapshotError>,
         revision: &Revision,
+        asked: Asked,
     ) -> Result<Reading, SourceError> {
         let snapshot = built.map_err(|error| match error {
             SnapshotError::Refused { faults } => SourceError::Refused {
@@ -339,15 +369,16 @@ impl Inner {
                 source,
             },
         })?;
-        let intent = self.intent(&snapshot)?;
+        let intent = self.intent(&snapshot, asked)?;
         Ok(Reading {
             snapshot: Arc::new(snapshot),
             intent,
+            committed: asked.committed,
         })
     }
 
     /// What a snapshot asks for, by the jobs' parameters.
-    fn intent(&self, snapshot: &Snapshot) -> Result<Option<Intent>, SourceError> {
+    fn intent(&self, snapshot: &Snapshot, asked: Asked) -> Result<Option<Intent>, SourceError> {
         let platform = &snapshot.platform;
         let Some(host) = platform
             .registry_host
@@ -383,6 +414,7 @@ impl Inner {
             .collect();
         Ok(Some(Intent {
             revision: snapshot.revision.clone(),
+            asked,
             platform: self.jobs.configure(&inputs),
             teams: teams.collect::<Result<_, _>>()?,
             held,

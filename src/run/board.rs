@@ -47,6 +47,17 @@ impl Board {
             .collect()
     }
 
+    /// Looks at each record without taking a copy: for counting.
+    pub fn each(&self, look: impl FnMut(&LaneRecord)) {
+        lock(&self.lanes).values().for_each(look);
+    }
+
+    /// How many bytes the journal takes on the disk; `None` where there is no disk.
+    #[must_use]
+    pub fn journal_size(&self) -> Option<u64> {
+        self.journal.size()
+    }
+
     /// One lane's record.
     #[must_use]
     pub fn get(&self, lane: &LaneId) -> Option<LaneRecord> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -13,8 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::board::Board;
 use super::chance::{Chance, Clock};
 use super::journal::{Journal, JournalError};
-use super::lane::{Facts, Lane, Rules, Shared, Target, Work};
+use super::lane::{Cause, Facts, Lane, Rules, Shared, Target, Work};
 use super::lock;
+use super::meter::Meter;
 use super::observe::Observer;
 use super::perform::Performer;
 use super::record::{Held, LaneId, LaneRecord, RunState};
@@ -29,12 +31,23 @@ use crate::values::names::TeamId;
 pub struct Intent {
     /// The commit.
     pub revision: Revision,
+    /// When it was asked for.
+    pub asked: Asked,
     /// Harbor's own configuration.
     pub platform: DesiredPlatform,
     /// The teams whose values are good.
     pub teams: Vec<DesiredTeam>,
     /// The teams whose values are at fault, with one line a fault: they stay at their last good state.
     pub held: BTreeMap<TeamId, Vec<String>>,
+}
+
+/// When something was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// When the commit was read.
+    pub read: DateTime<Utc>,
+    /// When it was made, by its own word; `None` for a working tree.
+    pub committed: Option<DateTime<Utc>>,
 }
 
 /// Which lanes of an intent are set to work.
@@ -64,6 +77,8 @@ pub struct EngineParts {
     pub team_rules: Rules,
     /// What plans may do.
     pub plan_options: PlanOptions,
+    /// What attempts are told to.
+    pub meter: Arc<dyn Meter>,
     /// The OIDC client secret for Harbor's configuration.
     pub client_secret: Option<SecretString>,
     /// Lanes that carry out steps at once, at most.
@@ -97,7 +112,7 @@ impl Engine {
                 chance: parts.chance.clone(),
             },
             observer,
-            board: Board::load(parts.journal).await?,
+            board: Arc::new(Board::load(parts.journal).await?),
             slots: Semaphore::new(parts.lanes),
             facts: watch::Sender::new(Facts::Unknown),
             platform_rules: parts.platform_rules,
@@ -106,6 +121,7 @@ impl Engine {
             client_secret: parts.client_secret,
             clock: parts.clock,
             chance: parts.chance,
+            meter: parts.meter,
             persistent: parts.persistent,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -122,7 +138,7 @@ impl Engine {
 
     /// The lane records.
     #[must_use]
-    pub fn board(&self) -> &Board {
+    pub fn board(&self) -> &Arc<Board> {
         &self.shared.board
     }
 
@@ -140,9 +156,14 @@ impl Engine {
             .chain(intent.held.keys().cloned())
             .collect();
 
+        let cause = Cause {
+            revision: intent.revision,
+            asked: intent.asked,
+        };
         let platform = Arc::new(intent.platform);
         let target = Target {
-            revision: intent.revision.clone(),
+            revision: cause.revision.clone(),
+            cause: cause.clone(),
             fingerprint: platform.fingerprint(),
             work: Work::Platform(platform),
         };
@@ -152,28 +173,20 @@ impl Engine {
             .await?;
 
         for desired in intent.teams {
-            self.consider_team(&intent.revision, Arc::new(desired), reach == Reach::Everything)
-                .await?;
+            let desired = Arc::new(desired);
+            let target = Target {
+                revision: cause.revision.clone(),
+                cause: cause.clone(),
+                fingerprint: desired.fingerprint(),
+                work: Work::Team(desired.clone()),
+            };
+            let lane = LaneId::Team(desired.team.clone());
+            self.consider(&lane, target, reach == Reach::Everything).await?;
         }
         for (team, faults) in intent.held {
-            self.hold(&intent.revision, team, faults, reach).await?;
+            self.hold(&cause, team, faults, reach).await?;
         }
-        self.note_removed(&intent.revision, &known).await
-    }
-
-    async fn consider_team(
-        &self,
-        revision: &Revision,
-        desired: Arc<DesiredTeam>,
-        everything: bool,
-    ) -> Result<(), JournalError> {
-        let lane = LaneId::Team(desired.team.clone());
-        let target = Target {
-            revision: revision.clone(),
-            fingerprint: desired.fingerprint(),
-            work: Work::Team(desired),
-        };
-        self.consider(&lane, target, everything).await
+        self.note_removed(&cause, &known).await
     }
 
     /// Sets a lane to work unless it is there already, on its way, or parked for this very target.
@@ -201,14 +214,14 @@ impl Engine {
     /// A team whose values are at fault stays at its last good state, which a sweep still looks after.
     async fn hold(
         &self,
-        revision: &Revision,
+        cause: &Cause,
         team: TeamId,
         faults: Vec<String>,
         reach: Reach,
     ) -> Result<(), JournalError> {
         let lane = LaneId::Team(team.clone());
         let held = Held::Faults {
-            revision: revision.clone(),
+            revision: cause.revision.clone(),
             faults,
         };
         let Some(mut record) = self.shared.board.get(&lane) else {
@@ -226,6 +239,7 @@ impl Engine {
         {
             let target = Target {
                 revision: converged.revision,
+                cause: cause.clone(),
                 fingerprint: converged.fingerprint,
                 work: Work::Team(Arc::new(desired)),
             };
@@ -235,7 +249,8 @@ impl Engine {
     }
 
     /// Teams that a commit no longer has keep what they have; their lanes stop.
-    async fn note_removed(&self, revision: &Revision, known: &BTreeSet<TeamId>) -> Result<(), JournalError> {
+    async fn note_removed(&self, cause: &Cause, known: &BTreeSet<TeamId>) -> Result<(), JournalError> {
+        let revision = &cause.revision;
         let gone = |record: &LaneRecord| {
             matches!(&record.lane, LaneId::Team(team) if !known.contains(team))
                 && !matches!(record.held, Some(Held::Removed { .. }))
@@ -254,6 +269,7 @@ impl Engine {
                 let fingerprint = record.fingerprint.clone();
                 targets.send_replace(Arc::new(Target {
                     revision: revision.clone(),
+                    cause: cause.clone(),
                     fingerprint,
                     work: Work::Nothing,
                 }));

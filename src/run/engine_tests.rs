@@ -9,9 +9,10 @@ use chrono::{DateTime, Utc};
 
 use super::chance::{Chance, Clock};
 use super::declaration::JobDeclarations;
-use super::engine::{Engine, EngineParts, Intent, Reach};
+use super::engine::{Asked, Engine, EngineParts, Intent, Reach};
 use super::fake::{Fake, Fate, Notebook};
 use super::lane::Rules;
+use super::meter::{AttemptEnd, CallEnd, Job, Meter, Server, unmetered};
 use super::record::{Held, LaneId, LaneRecord, RunState};
 use super::retry::RetryPolicy;
 use super::target::ErrorClass;
@@ -60,6 +61,10 @@ fn platform() -> DesiredPlatform {
 fn intent(commit: &str, teams: Vec<DesiredTeam>) -> Intent {
     Intent {
         revision: Revision::commit(commit),
+        asked: Asked {
+            read: Noon.now() - Duration::from_secs(7),
+            committed: Some(Noon.now() - Duration::from_secs(60)),
+        },
         platform: platform(),
         teams,
         held: BTreeMap::new(),
@@ -83,6 +88,15 @@ fn rules(steps: &[(Operation, &[Operation])]) -> Rules {
 }
 
 async fn engine(servers: &Fake, notebook: &Notebook, persistent: bool) -> Engine {
+    metered_engine(servers, notebook, persistent, unmetered()).await
+}
+
+async fn metered_engine(
+    servers: &Fake,
+    notebook: &Notebook,
+    persistent: bool,
+    meter: Arc<dyn Meter>,
+) -> Engine {
     use Operation::{
         EnsureConfiguration, EnsureCredentials, EnsureMembers, EnsureNamespace, EnsureProject, EnsureQuota,
         EnsureServiceAccounts, EnsureSharedGroups,
@@ -102,6 +116,7 @@ async fn engine(servers: &Fake, notebook: &Notebook, persistent: bool) -> Engine
             (EnsureCredentials, &[EnsureNamespace, EnsureProject]),
             (EnsureServiceAccounts, &[EnsureNamespace]),
         ]),
+        meter,
         plan_options: PlanOptions::default(),
         client_secret: None,
         lanes: 64,
@@ -756,4 +771,59 @@ mod random {
             });
         }
     }
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Notes {
+    attempts: std::sync::Mutex<Vec<(Job, AttemptEnd)>>,
+    ready: std::sync::Mutex<Vec<(Duration, Option<Duration>)>>,
+}
+
+impl Meter for Notes {
+    fn call(&self, _: Server, _: CallEnd, _: Duration) {}
+    fn attempt(&self, job: Job, end: AttemptEnd) {
+        self.attempts.lock().unwrap().push((job, end));
+    }
+    fn ready(&self, since_read: Duration, since_commit: Option<Duration>) {
+        self.ready.lock().unwrap().push((since_read, since_commit));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_team_is_told_ready_once_a_commit_and_not_again_after_drift() {
+    let notes = Arc::new(Notes::default());
+    let servers = Fake::with_namespaces(&["demo"]);
+    let engine = metered_engine(&servers, &Notebook::default(), true, notes.clone()).await;
+    engine
+        .submit(intent("c1", vec![team("demo")]), Reach::Changed)
+        .await
+        .unwrap();
+    engine.settled().await;
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        *notes.ready.lock().unwrap(),
+        [(seconds(7), Some(seconds(60)))],
+        "the platform's lane is no team"
+    );
+
+    servers.delete_robot("otomi-team-demo-pull");
+    engine
+        .submit(intent("c1", vec![team("demo")]), Reach::Everything)
+        .await
+        .unwrap();
+    engine.settled().await;
+    assert_ready(&servers, &engine, &team("demo"));
+    assert_eq!(notes.ready.lock().unwrap().len(), 1);
+    let reached = |job| {
+        let attempts = notes.attempts.lock().unwrap();
+        attempts
+            .iter()
+            .filter(|told| **told == (job, AttemptEnd::Reached))
+            .count()
+    };
+    assert_eq!(
+        (reached(Job::ConfigureHarbor), reached(Job::ProvisionTeam)),
+        (2, 2)
+    );
 }

@@ -28,8 +28,25 @@ pub struct DaemonRecord {
     /// Since when the repository can't be read, and why.
     #[serde(default)]
     pub unreadable: Option<(DateTime<Utc>, String)>,
+    /// Commits that the poll found before a webhook told of them, where webhooks are received.
+    #[serde(default)]
+    pub missed_hooks: u64,
+    /// The last of them.
+    #[serde(default)]
+    pub last_missed_hook: Option<MissedHook>,
     /// When each scheduled job last began, by job name.
     pub last_fired: std::collections::BTreeMap<String, DateTime<Utc>>,
+}
+
+/// A commit that no webhook told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissedHook {
+    /// The commit.
+    pub revision: Revision,
+    /// When the poll found it.
+    pub at: DateTime<Utc>,
+    /// How long it lay unseen, in seconds, by the commit's own time.
+    pub unseen_seconds: Option<u64>,
 }
 
 /// Keeps lane records and the daemon's own.
@@ -52,4 +69,9 @@ pub trait Journal: Send + Sync {
 
     /// Keeps the daemon's record in place of its former one.
     async fn put_daemon(&self, record: &DaemonRecord) -> Result<(), JournalError>;
+
+    /// How many bytes it takes on the disk; `None` where there is no disk, or it can't be asked.
+    fn size(&self) -> Option<u64> {
+        None
+    }
 }

@@ -16,14 +16,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::chance::{Chance, Clock};
+use super::engine::Asked;
 use super::failure::Failure;
 use super::journal::JournalError;
+use super::meter::{AttemptEnd, Job, Meter};
 use super::observe::Observer;
 use super::perform::Performer;
 use super::record::{Converged, LaneId, LaneRecord, Problem, RunState};
@@ -39,8 +42,16 @@ use crate::values::Revision;
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) revision: Revision,
+    pub(super) cause: Cause,
     pub(super) fingerprint: Fingerprint,
     pub(super) work: Work,
+}
+
+/// What set a lane to work. Its commit is a newer one than the target's where a team is held.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    pub(super) revision: Revision,
+    pub(super) asked: Asked,
 }
 
 /// Whose desired state it is.
@@ -78,7 +89,7 @@ pub(super) enum Facts {
 pub(super) struct Shared {
     pub(super) performer: Performer,
     pub(super) observer: Observer,
-    pub(super) board: Board,
+    pub(super) board: Arc<Board>,
     pub(super) slots: Semaphore,
     pub(super) facts: watch::Sender<Facts>,
     pub(super) platform_rules: Rules,
@@ -87,6 +98,7 @@ pub(super) struct Shared {
     pub(super) client_secret: Option<SecretString>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) chance: Arc<dyn Chance>,
+    pub(super) meter: Arc<dyn Meter>,
     /// Whether lanes go on asking for what only others can give: a daemon does, a single pass does not.
     pub(super) persistent: bool,
     /// Asks lanes to stop at the next step boundary.
@@ -122,8 +134,14 @@ impl Lane {
             // Looked at before the attempt: the platform may settle while what was refused is on its way back.
             let unsettled = self.platform_is_unsettled();
             match self.attempt(&target, attempts).await? {
-                Attempt::Reached => return self.reached(&target, attempts).await,
-                Attempt::Interrupted => return self.interrupted(&target, attempts).await,
+                Attempt::Reached => {
+                    self.count(AttemptEnd::Reached);
+                    return self.reached(&target, attempts).await;
+                }
+                Attempt::Interrupted => {
+                    self.count(AttemptEnd::Interrupted);
+                    return self.interrupted(&target, attempts).await;
+                }
                 Attempt::Failed(failure) => {
                     let is_kept_out = failure.class() == ErrorClass::Auth;
                     kept_out += u32::from(is_kept_out);
@@ -134,9 +152,11 @@ impl Lane {
                     };
                     match self.decide(&failure, counted, unsettled) {
                         Decision::Refused | Decision::Exhausted => {
+                            self.count(AttemptEnd::Parked);
                             return self.park(&target, attempts, failure).await;
                         }
                         Decision::Again(delay) => {
+                            self.count(AttemptEnd::Failed);
                             if !self.wait(&target, attempts, failure, delay).await? {
                                 return self.interrupted(&target, attempts).await;
                             }
@@ -145,6 +165,10 @@ impl Lane {
                 }
             }
         }
+    }
+
+    fn count(&self, end: AttemptEnd) {
+        self.shared.meter.attempt(Job::from(&self.id), end);
     }
 
     /// What follows from a failed attempt. A single pass ends where a daemon would go on asking: to be
@@ -267,6 +291,7 @@ impl Lane {
             return Ok(());
         }
         tracing::info!(lane = %self.id, commit = %target.revision.short(), "{} is ready", self.id);
+        self.tell_ready(target, former.as_ref());
         let mut record = self.record(target, RunState::Done, attempts, Vec::new())?;
         record.converged = Some(Converged {
             revision: target.revision.clone(),
@@ -278,6 +303,22 @@ impl Lane {
             },
         });
         self.shared.board.keep(&record).await
+    }
+
+    /// Tells how long the commit took that asked for this. What was reached before and only drifted since, no
+    /// commit is waiting for.
+    fn tell_ready(&self, target: &Target, former: Option<&LaneRecord>) {
+        let converged = former.and_then(|record| record.converged.as_ref());
+        let was_here = converged.is_some_and(|held| held.fingerprint == target.fingerprint);
+        if self.id == LaneId::Platform || was_here {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let since = |moment: DateTime<Utc>| (now - moment).to_std().unwrap_or_default();
+        let asked = target.cause.asked;
+        self.shared
+            .meter
+            .ready(since(asked.read), asked.committed.map(since));
     }
 
     async fn park(&self, target: &Target, attempts: u32, failure: Failure) -> Result<(), JournalError> {

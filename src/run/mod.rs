@@ -11,6 +11,7 @@ mod failure;
 pub mod identity;
 pub mod journal;
 mod lane;
+pub mod meter;
 mod observe;
 mod perform;
 pub mod record;

@@ -33,6 +33,8 @@ mod kubernetes_edge;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod repository;

@@ -21,6 +21,7 @@ use super::fetch_error::FetchError;
 use super::location::RemoteUrl;
 use super::repository::Repository;
 use super::transport::{Line, RemoteSettings};
+use crate::run::meter::{Meter, unmetered};
 use crate::values::Revision;
 
 /// A login that was refused is not tried again for so long, unless it changes: hosts lock accounts that guess.
@@ -46,6 +47,7 @@ pub struct Mirror {
     /// Reads; a fetch opens its own, since it takes long.
     repository: Mutex<Repository>,
     fetching: Mutex<Fetching>,
+    meter: Arc<dyn Meter>,
 }
 
 /// What one fetch at a time has to itself.
@@ -84,7 +86,14 @@ impl Mirror {
                 refused: None,
                 whole: false,
             }),
+            meter: unmetered(),
         })
+    }
+
+    /// Tells calls to a meter.
+    #[must_use]
+    pub fn metered(self, meter: Arc<dyn Meter>) -> Self {
+        Self { meter, ..self }
     }
 
     /// What it is a copy of.
@@ -115,7 +124,7 @@ impl Mirror {
     /// When the remote can't be asked, does not have it, or has nothing.
     pub fn fetch(&self, reference: Option<&str>, history: History) -> Result<Revision, FetchError> {
         let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = Line::new(&self.url, &self.settings, &self.runtime, &self.stop)?;
+        let line = Line::new(&self.url, &self.settings, &self.runtime, &self.stop, &self.meter)?;
         let login = line.login();
         if fetching
             .refused

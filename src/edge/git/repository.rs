@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use git2::{ErrorCode, Oid, Sort};
 
 use super::commit_tree::CommitTree;
@@ -183,6 +184,14 @@ impl Repository {
             .ok_or_else(|| GitError::NoRepository {
                 path: self.path.clone(),
             })
+    }
+
+    /// When a commit was made, by its own word; `None` where that can't be read.
+    #[must_use]
+    pub fn committed(&self, commit: &Revision) -> Option<DateTime<Utc>> {
+        let git = self.handle().ok()?;
+        let id = Oid::from_str(commit.as_str()).ok()?;
+        DateTime::from_timestamp(git.find_commit(id).ok()?.time().seconds(), 0)
     }
 
     /// The files as they lie in the directory, committed or not. A bare clone has none.

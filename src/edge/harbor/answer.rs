@@ -1,6 +1,6 @@
 //! An answer: how it is received, and what is no answer of Harbor's.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::failure::{refused, shorten, strange, unanswered};
-use crate::run::target::TargetError;
+use super::transport::Wire;
+use crate::run::meter::{CallEnd, MeteredCall, Server};
+use crate::run::target::{ErrorClass, TargetError};
 
 /// The largest answer that is read: a hundred robots take about 60 kB.
 const LARGEST_ANSWER: usize = 16 << 20;
@@ -21,26 +23,46 @@ pub(super) struct Answer {
 }
 
 /// Tells the log of an answered call.
-pub(super) fn tell(method: &str, path: &[&str], status: StatusCode, began: Instant) {
+pub(super) fn tell(method: &str, path: &[&str], status: StatusCode, took: Duration) {
     let (path, status) = (path.join("/"), status.as_u16());
     tracing::debug!(
         http.method = method,
         http.path = path,
         http.status = status,
-        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         "Harbor answered {status} to {method} {path}"
     );
 }
 
 /// Sends a request and reads its whole answer.
 pub(super) async fn receive(
+    wire: &Wire,
     act: &str,
     request: RequestBuilder,
     method: &str,
     path: &[&str],
     secret: Option<&SecretString>,
 ) -> Result<Answer, TargetError> {
-    let began = Instant::now();
+    let call = MeteredCall::begin(wire.meter.as_ref(), Server::Harbor);
+    let answer = exchange(&call, act, request, method, path, secret).await;
+    call.end(match &answer {
+        // That Harbor has no such object is what was asked.
+        Err(error) if method == "GET" && error.status == Some(404) && error.class == ErrorClass::Rejected => {
+            CallEnd::Ok
+        }
+        answer => CallEnd::of(answer),
+    });
+    answer
+}
+
+async fn exchange(
+    call: &MeteredCall<'_>,
+    act: &str,
+    request: RequestBuilder,
+    method: &str,
+    path: &[&str],
+    secret: Option<&SecretString>,
+) -> Result<Answer, TargetError> {
     let mut response = request.send().await.map_err(|error| unanswered(act, error))?;
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
@@ -53,7 +75,7 @@ pub(super) async fn receive(
         }
         body.extend_from_slice(&chunk);
     }
-    tell(method, path, status, began);
+    tell(method, path, status, call.elapsed());
     if status.is_redirection() {
         let what = format!(
             "it answered {}, a redirect to {}: is harbor-url right?",

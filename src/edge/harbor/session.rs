@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use super::answer::{receive, tell};
 use super::failure::{refused, unanswered};
 use super::transport::Wire;
+use crate::run::meter::{CallEnd, MeteredCall, Server};
 use crate::run::target::{ErrorClass, Target, TargetError};
 
 const CSRF: &str = "x-harbor-csrf-token";
@@ -190,12 +191,12 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
         }
         request
     };
-    let first = send(get(None), "GET", &["systeminfo"]).await?;
+    let first = send(wire, get(None), "GET", &["systeminfo"]).await?;
     busy(&first)?;
     let Some(sid) = cookie(first.headers(), "sid") else {
         return basic(wire, number).await;
     };
-    let second = send(get(Some(&sid)), "GET", &["systeminfo"]).await?;
+    let second = send(wire, get(Some(&sid)), "GET", &["systeminfo"]).await?;
     busy(&second)?;
     let (Some(csrf), Some(token)) = (
         cookie(second.headers(), "_gorilla_csrf"),
@@ -213,7 +214,7 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
             ("principal", wire.username.as_str()),
             ("password", wire.password.expose_secret()),
         ]);
-    let login = send(login, "POST", &["c", "login"]).await?;
+    let login = send(wire, login, "POST", &["c", "login"]).await?;
     busy(&login)?;
     match login.status() {
         StatusCode::OK => {
@@ -235,13 +236,22 @@ async fn sign_in(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
 }
 
 async fn send(
+    wire: &Wire,
     request: RequestBuilder,
     method: &str,
     path: &[&str],
 ) -> Result<reqwest::Response, TargetError> {
-    let began = std::time::Instant::now();
+    let call = MeteredCall::begin(wire.meter.as_ref(), Server::Harbor);
     let answer = request.send().await.map_err(|error| unanswered(ACT, error))?;
-    tell(method, path, answer.status(), began);
+    let status = answer.status();
+    tell(method, path, status, call.elapsed());
+    call.end(if status.is_client_error() || status.is_server_error() {
+        refused(ACT, status, answer.headers(), &[], chrono::Utc::now())
+            .class
+            .into()
+    } else {
+        CallEnd::Ok
+    });
     Ok(answer)
 }
 
@@ -266,7 +276,7 @@ async fn basic(wire: &Wire, number: u64) -> Result<Pass, TargetError> {
     let pass = Pass::Basic { number };
     let path = ["users", "current"];
     let request = pass.put_on(wire.request(reqwest::Method::GET, wire.api(&path)), wire);
-    let answer = match receive(ACT, request, "GET", &path, Some(&wire.password)).await {
+    let answer = match receive(wire, ACT, request, "GET", &path, Some(&wire.password)).await {
         Err(error) if error.status == Some(401) => return Err(wrong_password(wire)),
         answer => answer?,
     };

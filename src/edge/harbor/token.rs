@@ -38,7 +38,16 @@ impl HarborClient {
                 ("scope", &format!("repository:{project}/harborage:pull")),
             ])
             .basic_auth(&login.username, Some(login.password.expose_secret()));
-        let answer = match receive(&act, request, "GET", &["service", "token"], Some(&login.password)).await {
+        let answer = match receive(
+            &self.wire,
+            &act,
+            request,
+            "GET",
+            &["service", "token"],
+            Some(&login.password),
+        )
+        .await
+        {
             // A disabled or expired robot is told so in some versions.
             Err(error) if error.class == ErrorClass::Auth && error.status == Some(401) => {
                 return Ok(LoginProof::Refused);

@@ -1,5 +1,6 @@
 //! One call to Harbor: the budgets, and who we are.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use super::HarborSettings;
 use super::answer::{Answer, receive};
 use super::failure::{strange, unfit};
 use super::session::{Door, Pass, cookie};
+use crate::run::meter::{Meter, unmetered};
 use crate::run::target::{ErrorClass, TargetError};
+
 /// A Harbor that is talked to.
 pub struct HarborClient {
     pub(super) wire: Wire,
@@ -35,6 +38,7 @@ pub(super) struct Wire {
     pub(super) username: String,
     pub(super) password: SecretString,
     pub(super) lockout: Duration,
+    pub(super) meter: Arc<dyn Meter>,
 }
 
 /// A call: what it is for, and what is sent.
@@ -102,6 +106,7 @@ impl HarborClient {
             username: settings.username,
             password: settings.password,
             lockout: settings.lockout,
+            meter: unmetered(),
         };
         Ok(Self {
             wire,
@@ -111,6 +116,13 @@ impl HarborClient {
             read_only: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         })
+    }
+
+    /// Tells calls to a meter.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.wire.meter = meter;
+        self
     }
 
     /// Reads something.
@@ -232,6 +244,7 @@ impl HarborClient {
             request = request.json(body);
         }
         receive(
+            &self.wire,
             &call.act,
             pass.put_on(request, &self.wire),
             call.method.as_str(),

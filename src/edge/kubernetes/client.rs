@@ -4,7 +4,8 @@
 //! text of an answer that they do not understand, which may be a Secret, and drop the
 //! `Retry-After` of one that is no `Status`.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http;
 use k8s_openapi::NamespaceResourceScope;
@@ -21,6 +22,7 @@ use super::ClusterSettings;
 use super::connect::{ConnectError, config};
 use super::failure::{refused, timed_out, unanswered, unintelligible};
 use super::marks::FIELD_MANAGER;
+use crate::run::meter::{CallEnd, Meter, MeteredCall, Server, unmetered};
 use crate::run::target::TargetError;
 
 /// A Kubernetes API server that is talked to.
@@ -29,6 +31,7 @@ pub struct ClusterClient {
     writes: Semaphore,
     reads: Semaphore,
     timeout: Duration,
+    meter: Arc<dyn Meter>,
 }
 
 /// One page of a list.
@@ -69,7 +72,14 @@ impl ClusterClient {
             writes: Semaphore::new(settings.writes.max(1)),
             reads: Semaphore::new(settings.reads.max(1)),
             timeout: settings.timeout,
+            meter: unmetered(),
         })
+    }
+
+    /// Tells calls to a meter.
+    #[must_use]
+    pub fn metered(self, meter: Arc<dyn Meter>) -> Self {
+        Self { meter, ..self }
     }
 
     /// Reads one object; `None` when there is none of that name.
@@ -162,7 +172,23 @@ impl ClusterClient {
         let request = request.map_err(|error| unanswered(act, kube::Error::BuildRequest(error)))?;
         // The semaphores are never closed; a call outside its budget would still be right.
         let _permit = budget.acquire().await.ok();
-        let began = Instant::now();
+        let call = MeteredCall::begin(self.meter.as_ref(), Server::Kubernetes);
+        let may_be_gone = matches!(*request.method(), http::Method::GET | http::Method::DELETE);
+        let answer = self.exchange(&call, act, request).await;
+        call.end(match &answer {
+            // That there is no such object is what was asked.
+            Err(error) if may_be_gone && error.status == Some(404) => CallEnd::Ok,
+            answer => CallEnd::of(answer),
+        });
+        answer
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        call: &MeteredCall<'_>,
+        act: &str,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<T, TargetError> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let exchange = async {
             let answer = self.client.send(request.map(Body::from)).await?;
@@ -177,7 +203,7 @@ impl ClusterClient {
             http.method = method.as_str(),
             http.path = path,
             http.status = head.status.as_u16(),
-            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(call.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the API server answered {} to {method} {path}",
             head.status.as_u16()
         );

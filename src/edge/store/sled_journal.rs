@@ -345,4 +345,8 @@ impl Journal for SledJournal {
             .await
             .map_err(|failed| error(act(), failed))
     }
+
+    fn size(&self) -> Option<u64> {
+        self.database.size_on_disk().ok()
+    }
 }

@@ -14,8 +14,8 @@ use crate::run::template::Template;
 use crate::run::yaml;
 use crate::values::names::{GroupName, NameError, TeamId};
 
-pub(super) const CONFIGURE: &str = "configure-harbor";
-const PROVISION: &str = "provision-team";
+pub(in crate::run) const CONFIGURE: &str = "configure-harbor";
+pub(in crate::run) const PROVISION: &str = "provision-team";
 const REPAIR: &str = "repair-drift";
 
 /// The faults of one file, as they are found.

@@ -19,6 +19,7 @@ use super::Rules;
 use super::calendar::Schedule;
 use desire::{Configure, Provision};
 
+pub(super) use check::{CONFIGURE, PROVISION};
 pub use desire::PlatformInputs;
 
 /// The embedded job files, by name.

@@ -7,7 +7,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +21,7 @@ use url::Url;
 use super::{Exchange, Patience, RemoteSettings, Wire, hand_out, unreachable};
 use crate::edge::git::fetch_error::FetchError;
 use crate::edge::git::location::RemoteUrl;
+use crate::run::meter::{CallEnd, Meter, MeteredCall, Server};
 
 /// A host that says nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -34,6 +35,7 @@ pub(super) struct HttpWire {
     moved: OnceLock<Url>,
     authorization: Option<HeaderValue>,
     patience: Patience,
+    meter: Arc<dyn Meter>,
 }
 
 impl HttpWire {
@@ -41,6 +43,7 @@ impl HttpWire {
         url: &RemoteUrl,
         settings: &RemoteSettings,
         patience: Patience,
+        meter: Arc<dyn Meter>,
     ) -> Result<Self, FetchError> {
         crate::edge::tls::install_crypto_provider();
         let mut builder = reqwest::Client::builder()
@@ -64,6 +67,7 @@ impl HttpWire {
             moved: OnceLock::new(),
             authorization: authorization(url, settings)?,
             patience,
+            meter,
         })
     }
 
@@ -72,7 +76,7 @@ impl HttpWire {
     }
 
     async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Response, FetchError> {
-        let began = Instant::now();
+        let call = MeteredCall::begin(self.meter.as_ref(), Server::Git);
         let mut request = self.client.request(method.clone(), url.clone());
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
@@ -88,11 +92,12 @@ impl HttpWire {
             http.method = method.as_str(),
             http.path = url.path(),
             http.status = response.status().as_u16(),
-            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(call.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the git host answered {} to {method} {}",
             response.status().as_u16(),
             url.path()
         );
+        call.end(end(response.status()));
         Ok(response)
     }
 
@@ -203,6 +208,17 @@ impl Exchange for HttpExchange {
             }
         }
         Ok(hand_out(&mut self.come, buffer))
+    }
+}
+
+/// What an answer of this status is. A redirect is followed or told; the host did answer.
+fn end(status: StatusCode) -> CallEnd {
+    match status {
+        StatusCode::UNAUTHORIZED => CallEnd::Auth,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => CallEnd::Transient,
+        _ if status.is_server_error() => CallEnd::Transient,
+        _ if status.is_client_error() => CallEnd::Rejected,
+        _ => CallEnd::Ok,
     }
 }
 

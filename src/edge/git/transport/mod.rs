@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::advertisement::{Head, heads};
 use super::fetch_error::{Cause, FetchError};
 use super::location::RemoteUrl;
+use crate::run::meter::Meter;
 
 /// A secret, or the file that holds it. A file is read for each fetch, so that it can be changed.
 #[derive(Debug, Clone)]
@@ -137,6 +138,7 @@ impl Line {
         settings: &RemoteSettings,
         runtime: &Handle,
         stop: &CancellationToken,
+        meter: &Arc<dyn Meter>,
     ) -> Result<Arc<Self>, FetchError> {
         let patience = Patience {
             stop: stop.clone(),
@@ -145,9 +147,9 @@ impl Line {
             end: Instant::now() + settings.timeout,
         };
         let wire: Arc<dyn Wire> = if !url.is_ssh() {
-            Arc::new(http::HttpWire::new(url, settings, patience)?)
+            Arc::new(http::HttpWire::new(url, settings, patience, meter.clone())?)
         } else if cfg!(feature = "ssh") {
-            ssh_wire(url, settings, patience)?
+            ssh_wire(url, settings, patience, meter.clone())?
         } else {
             return Err(FetchError::NoSsh);
         };
@@ -202,12 +204,18 @@ fn ssh_wire(
     url: &RemoteUrl,
     settings: &RemoteSettings,
     patience: Patience,
+    meter: Arc<dyn Meter>,
 ) -> Result<Arc<dyn Wire>, FetchError> {
-    Ok(Arc::new(ssh::SshWire::new(url, settings, patience)?))
+    Ok(Arc::new(ssh::SshWire::new(url, settings, patience, meter)?))
 }
 
 #[cfg(not(feature = "ssh"))]
-fn ssh_wire(_: &RemoteUrl, _: &RemoteSettings, _: Patience) -> Result<Arc<dyn Wire>, FetchError> {
+fn ssh_wire(
+    _: &RemoteUrl,
+    _: &RemoteSettings,
+    _: Patience,
+    _: Arc<dyn Meter>,
+) -> Result<Arc<dyn Wire>, FetchError> {
     Err(FetchError::NoSsh)
 }
 

@@ -17,6 +17,7 @@ use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use super::{Exchange, Patience, RemoteSettings, Wire, hand_out, unreachable};
 use crate::edge::git::fetch_error::{Cause, FetchError};
 use crate::edge::git::location::RemoteUrl;
+use crate::run::meter::{CallEnd, Meter, MeteredCall, Server};
 
 /// What a remote may say to its standard error, in bytes.
 const MESSAGE: usize = 2048;
@@ -31,6 +32,7 @@ pub(super) struct SshWire {
     known_hosts: PathBuf,
     connect_timeout: Duration,
     patience: Patience,
+    meter: Arc<dyn Meter>,
 }
 
 impl SshWire {
@@ -38,6 +40,7 @@ impl SshWire {
         url: &RemoteUrl,
         settings: &RemoteSettings,
         patience: Patience,
+        meter: Arc<dyn Meter>,
     ) -> Result<Self, FetchError> {
         let missing = |what| FetchError::SettingMissing { what };
         let key = settings.ssh_key.as_ref().ok_or(missing("git-ssh-key-file"))?;
@@ -78,6 +81,7 @@ impl SshWire {
             known_hosts,
             connect_timeout: settings.timeout.min(Duration::from_secs(10)),
             patience,
+            meter,
         })
     }
 
@@ -137,7 +141,15 @@ impl Wire for SshWire {
     }
 
     fn begin(self: Arc<Self>, _: Service) -> Result<Box<dyn Exchange>, FetchError> {
-        let (session, channel) = self.patience.wait(self.connect())?;
+        let call = MeteredCall::begin(self.meter.as_ref(), Server::Git);
+        let connected = self.patience.wait(self.connect());
+        call.end(match &connected {
+            Ok(_) => CallEnd::Ok,
+            Err(FetchError::LoginRefused) => CallEnd::Auth,
+            Err(FetchError::HostKey { .. }) => CallEnd::Rejected,
+            Err(_) => CallEnd::Unanswered,
+        });
+        let (session, channel) = connected?;
         tracing::debug!(
             ssh.host = self.host,
             ssh.command = self.command,
