@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, field, info_span};
 
 use super::instruments::Instruments;
 use super::pass::{self, PassError, Surroundings};
@@ -131,7 +132,7 @@ fn start_watch(source: &Source, poke: &Arc<Notify>) -> Vec<Watch> {
 
 impl Service {
     async fn work(&mut self, poke: &Notify) -> Result<(), ServiceError> {
-        self.pass().await?;
+        self.pass().instrument(poked("start")).await?;
         let mut next_sweep = self.next_sweep();
         let mut next_poll = self.next_poll();
         loop {
@@ -139,11 +140,11 @@ impl Service {
             tokio::select! {
                 () = poke.notified() => {
                     tokio::time::sleep(GATHERING).await;
-                    self.pass().await?;
+                    self.pass().instrument(poked("change")).await?;
                 }
-                () = tokio::time::sleep_until(next_poll) => self.pass().await?,
+                () = tokio::time::sleep_until(next_poll) => self.pass().instrument(poked("poll")).await?,
                 () = until(next_sweep) => {
-                    self.sweep().await?;
+                    self.sweep().instrument(poked("schedule")).await?;
                     next_sweep = self.next_sweep();
                 }
                 () = tokio::time::sleep(Heartbeat::EVERY) => continue,
@@ -200,6 +201,7 @@ impl Service {
         for fault in &snapshot.faults {
             tracing::warn!(commit = %revision.short(), "{fault}");
         }
+        Span::current().record("commit", revision.as_str());
         self.seen = Some(revision.clone());
         if reading.intent.is_none() {
             // What teams have stays, as when they are removed.
@@ -299,11 +301,17 @@ impl Service {
             })
             .await?;
         if let Some(intent) = self.intent.clone() {
+            Span::current().record("commit", intent.revision.as_str());
             tracing::info!(commit = %intent.revision.short(), "looking for drift");
             self.engine.submit(intent, Reach::Everything).await?;
         }
         Ok(())
     }
+}
+
+/// The span of all that follows from a poke. It is sent when the last lane that it set to work has ended.
+fn poked(by: &'static str) -> Span {
+    info_span!(parent: None, "poke", poke.by = by, commit = field::Empty)
 }
 
 /// Waits for a moment; for ever, where there is none.

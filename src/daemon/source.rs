@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use tracing::{Span, field, info_span};
 
 use super::origin::Origin;
 use crate::edge::git::{FetchError, GitError, LocationError};
@@ -167,7 +168,7 @@ impl Source {
     /// # Errors
     /// When it can't be read or is refused.
     pub async fn read_head(&self) -> Result<Reading, SourceError> {
-        self.blocking(|inner| match inner.origin.head()? {
+        self.snapshot(|inner| match inner.origin.head()? {
             Some(revision) => inner.read_commit(&revision),
             None => inner.read_working_tree(),
         })
@@ -180,7 +181,7 @@ impl Source {
     /// As [`Source::read_head`].
     pub async fn read_if_new(&self, seen: Option<&Revision>) -> Result<Option<Reading>, SourceError> {
         let seen = seen.cloned();
-        self.blocking(move |inner| match inner.origin.head()? {
+        self.snapshot(move |inner| match inner.origin.head()? {
             Some(revision) if Some(&revision) == seen.as_ref() => Ok(None),
             Some(revision) => inner.read_commit(&revision).map(Some),
             None => match inner.read_working_tree() {
@@ -199,7 +200,7 @@ impl Source {
     /// As [`Source::read_head`].
     pub async fn read_at(&self, revision: &Revision) -> Result<Reading, SourceError> {
         let revision = revision.clone();
-        self.blocking(move |inner| inner.read_commit(&revision)).await
+        self.snapshot(move |inner| inner.read_commit(&revision)).await
     }
 
     /// The commits of a range `A..B`, oldest first.
@@ -244,6 +245,16 @@ impl Source {
     #[must_use]
     pub fn watched(&self) -> Vec<(PathBuf, Watched)> {
         self.0.origin.watched(&self.0.options.root)
+    }
+
+    /// Reads in a span of its own; git's calls are part of it.
+    async fn snapshot<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let span = info_span!("snapshot", commit = field::Empty);
+        let inside = span.clone();
+        self.blocking(move |inner| inside.in_scope(|| work(inner))).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -320,6 +331,7 @@ impl Inner {
         revision: &Revision,
         asked: Asked,
     ) -> Result<Reading, SourceError> {
+        Span::current().record("commit", revision.as_str());
         let snapshot = built.map_err(|error| match error {
             SnapshotError::Refused { faults } => SourceError::Refused {
                 revision: revision.clone(),

@@ -4,6 +4,7 @@
 
 mod git;
 mod said;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -35,4 +35,6 @@ mod repository;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod values_trees;
