@@ -218,6 +218,7 @@ impl Invocation {
             filter,
             settings.said.log_format.unwrap_or_default(),
             output.colour_on_stderr(),
+            settings.otlp_endpoint()?.as_ref(),
         )?;
         Ok((settings, output))
     }
@@ -243,7 +244,7 @@ pub async fn main(
         environment,
         matches,
     };
-    match cli.command {
+    let ended = match cli.command {
         Command::Check(arguments) => check::check(arguments, &invocation).await,
         Command::Plan(arguments) => plan::plan(arguments, &invocation).await,
         Command::Apply(arguments) => apply::apply(arguments, &invocation).await,
@@ -256,7 +257,9 @@ pub async fn main(
         Command::Jobs(arguments) => jobs::jobs(arguments, &invocation),
         Command::Settings(arguments) => settings::settings(arguments, &invocation),
         Command::Completions(arguments) => completions::completions(&arguments),
-    }
+    };
+    crate::telemetry::finish().await;
+    ended
 }
 
 /// Joins the groups of arguments that a command has; what comes first goes first.

@@ -13,6 +13,7 @@
 pub mod connect;
 pub mod downloads;
 pub mod instruments;
+mod missed_hooks;
 mod origin;
 pub mod pass;
 pub mod preview;
@@ -20,6 +21,7 @@ pub mod rehearse;
 pub mod service;
 pub mod serving;
 pub mod source;
+mod source_error;
 mod world;
 
 use std::path::Path;

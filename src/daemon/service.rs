@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, field, info_span};
 
 use super::instruments::Instruments;
+use super::missed_hooks;
 use super::pass::{self, PassError, Surroundings};
 use super::serving::{Known, Serving, ServingError};
 use super::source::{Reading, Source, SourceError};
@@ -17,7 +19,7 @@ use super::world::SystemChance;
 use crate::edge::watch::{self, Watch};
 use crate::run::chance::Chance as _;
 use crate::run::engine::{Engine, Intent, Reach};
-use crate::run::journal::{DaemonRecord, JournalError, MissedHook};
+use crate::run::journal::JournalError;
 use crate::run::{chain, lock};
 use crate::serve::health::{Heartbeat, JournalHealth};
 use crate::serve::socket::SocketError;
@@ -169,7 +171,7 @@ fn start_watch(source: &Source, poke: &Arc<Notify>) -> Vec<Watch> {
 
 impl Service {
     async fn work(&mut self, poke: &Notify) -> Result<(), ServiceError> {
-        self.pass().await?;
+        self.pass().instrument(poked("start")).await?;
         let mut next_sweep = self.next_sweep();
         let mut next_poll = self.next_poll();
         loop {
@@ -177,11 +179,11 @@ impl Service {
             tokio::select! {
                 () = poke.notified() => {
                     tokio::time::sleep(GATHERING).await;
-                    self.pass().await?;
+                    self.pass().instrument(poked("change")).await?;
                 }
-                () = tokio::time::sleep_until(next_poll) => self.pass().await?,
+                () = tokio::time::sleep_until(next_poll) => self.pass().instrument(poked("poll")).await?,
                 () = until(next_sweep) => {
-                    self.sweep().await?;
+                    self.sweep().instrument(poked("schedule")).await?;
                     next_sweep = self.next_sweep();
                 }
                 () = tokio::time::sleep(Heartbeat::EVERY) => continue,
@@ -245,7 +247,19 @@ impl Service {
         for fault in &snapshot.faults {
             tracing::warn!(commit = %revision.short(), "{fault}");
         }
-        self.note_missed_hook(&revision, reading.committed).await?;
+        Span::current().record("commit", revision.as_str());
+        // The first commit of a start is told by nobody.
+        if let (Some(hooks), Some(_)) = (&self.hooks, &self.seen)
+            && !missed_hooks::told(hooks.last_push(), &revision, self.looked)
+        {
+            missed_hooks::note(
+                self.engine.board(),
+                &self.instruments.metrics,
+                &revision,
+                reading.committed,
+            )
+            .await?;
+        }
         self.seen = Some(revision.clone());
         *lock(&self.newest) = Some(reading.snapshot.clone());
         if reading.intent.is_none() {
@@ -264,42 +278,6 @@ impl Service {
         self.instruments.heartbeat.snapshot();
         self.instruments.heartbeat.journal(JournalHealth::Writable);
         Ok(())
-    }
-
-    /// Counts a commit that no webhook told of, where webhooks are received. The first commit of a start is told by
-    /// nobody.
-    async fn note_missed_hook(
-        &self,
-        revision: &Revision,
-        committed: Option<DateTime<Utc>>,
-    ) -> Result<(), ServiceError> {
-        let (Some(hooks), Some(_)) = (&self.hooks, &self.seen) else {
-            return Ok(());
-        };
-        let told = hooks
-            .last_push()
-            .is_some_and(|push| push.commit.as_deref() == Some(revision.as_str()) || push.at >= self.looked);
-        if told {
-            return Ok(());
-        }
-        let unseen = committed.and_then(|at| (Utc::now() - at).to_std().ok());
-        self.instruments.metrics.missed_hook(unseen);
-        let lay = unseen.map_or_else(String::new, |unseen| {
-            let unseen = humantime::format_duration(Duration::from_secs(unseen.as_secs()));
-            format!(" It lay unseen for {unseen}.")
-        });
-        let commit = revision.short();
-        tracing::warn!(commit = %commit, "{commit} was found by the poll: no webhook told of it.{lay}");
-        let missed = MissedHook {
-            revision: revision.clone(),
-            at: Utc::now(),
-            unseen_seconds: unseen.map(|unseen| unseen.as_secs()),
-        };
-        let keep = |daemon: &mut DaemonRecord| {
-            daemon.missed_hooks += 1;
-            daemon.last_missed_hook = Some(missed);
-        };
-        Ok(self.engine.board().keep_daemon(keep).await?)
     }
 
     /// Takes over what a good revision asks for; nothing, where it has Harbor switched off.
@@ -383,11 +361,17 @@ impl Service {
             })
             .await?;
         if let Some(intent) = self.intent.clone() {
+            Span::current().record("commit", intent.revision.as_str());
             tracing::info!(commit = %intent.revision.short(), "looking for drift");
             self.engine.submit(intent, Reach::Everything).await?;
         }
         Ok(())
     }
+}
+
+/// The span of all that follows from a poke. It is sent when the last lane that it set to work has ended.
+fn poked(by: &'static str) -> Span {
+    info_span!(parent: None, "poke", poke.by = by, commit = field::Empty)
 }
 
 /// Waits for a moment; for ever, where there is none.

@@ -5,94 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use tracing::{Span, field, info_span};
 
 use super::origin::Origin;
-use crate::edge::git::{FetchError, GitError, LocationError};
+pub use super::source_error::SourceError;
 use crate::edge::watch::Watched;
-use crate::run::declaration::{JobDeclarations, JobFaults, JobSummary, PlatformInputs};
+use crate::run::declaration::{JobDeclarations, JobSummary, PlatformInputs};
 use crate::run::engine::{Asked, Intent};
 use crate::run::meter::{Meter, unmetered};
 use crate::run::{Rules, chain};
 use crate::serve::webhook::Subject;
 use crate::settings::SourceSettings;
-use crate::snapshot::{Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions, TreeError};
-use crate::values::names::{NameError, SecretName, TeamId};
-use crate::values::{Fault, Revision, UnknownLayout};
-
-/// A repository, or job files, that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The repository can't be opened, or has no such commit.
-    #[error(transparent)]
-    Git(#[from] GitError),
-    /// The location is none.
-    #[error(transparent)]
-    Location(#[from] LocationError),
-    /// It is behind a URL and could not be fetched.
-    #[error("failed to fetch {url}")]
-    Fetch {
-        /// The URL, without a login.
-        url: String,
-        /// Why.
-        #[source]
-        source: FetchError,
-    },
-    /// A working tree is asked for of what has none.
-    #[error("{url} has no working tree: a repository behind a URL is read at its commits")]
-    NoWorkingTree {
-        /// The URL.
-        url: String,
-    },
-    /// No folder can be made for what is fetched.
-    #[error("failed to make a temporary folder for what is fetched")]
-    Temporary(#[source] std::io::Error),
-    /// Its files can't be read.
-    #[error("failed to read {} at {}", repository.display(), revision.short())]
-    Unreadable {
-        /// The repository.
-        repository: PathBuf,
-        /// The commit.
-        revision: Revision,
-        /// Which file, and why.
-        #[source]
-        source: TreeError,
-    },
-    /// What all teams share is at fault.
-    #[error("{} is refused: what all teams share is at fault", revision.short())]
-    Refused {
-        /// The commit.
-        revision: Revision,
-        /// Every fault.
-        faults: Vec<Fault>,
-    },
-    /// The job files are at fault.
-    #[error(transparent)]
-    Jobs(#[from] JobFaults),
-    /// A job file can't be read.
-    #[error("failed to read the job files in {}", path.display())]
-    JobFiles {
-        /// The folder.
-        path: PathBuf,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The forced layout is none.
-    #[error(transparent)]
-    Layout(#[from] UnknownLayout),
-    /// A job makes a name of a team's id that no server accepts.
-    #[error("failed to name what team {team} shall have")]
-    Name {
-        /// The team.
-        team: TeamId,
-        /// The name.
-        #[source]
-        source: NameError,
-    },
-    /// The thread that read was ended.
-    #[error("failed to read the repository: its thread ended")]
-    Thread(#[source] tokio::task::JoinError),
-}
+use crate::snapshot::{Snapshot, SnapshotBuilder, SnapshotError, SnapshotOptions};
+use crate::values::Revision;
+use crate::values::names::{SecretName, TeamId};
 
 /// What one state of the repository says, and what it asks for.
 #[derive(Debug, Clone)]
@@ -170,7 +96,7 @@ impl Source {
     /// # Errors
     /// When it can't be read or is refused.
     pub async fn read_head(&self) -> Result<Reading, SourceError> {
-        self.blocking(|inner| match inner.origin.head()? {
+        self.snapshot(|inner| match inner.origin.head()? {
             Some(revision) => inner.read_commit(&revision),
             None => inner.read_working_tree(),
         })
@@ -183,7 +109,7 @@ impl Source {
     /// As [`Source::read_head`].
     pub async fn read_if_new(&self, seen: Option<&Revision>) -> Result<Option<Reading>, SourceError> {
         let seen = seen.cloned();
-        self.blocking(move |inner| match inner.origin.head()? {
+        self.snapshot(move |inner| match inner.origin.head()? {
             Some(revision) if Some(&revision) == seen.as_ref() => Ok(None),
             Some(revision) => inner.read_commit(&revision).map(Some),
             None => match inner.read_working_tree() {
@@ -202,7 +128,7 @@ impl Source {
     /// As [`Source::read_head`].
     pub async fn read_at(&self, revision: &Revision) -> Result<Reading, SourceError> {
         let revision = revision.clone();
-        self.blocking(move |inner| inner.read_commit(&revision)).await
+        self.snapshot(move |inner| inner.read_commit(&revision)).await
     }
 
     /// The commits of a range `A..B`, oldest first.
@@ -276,6 +202,16 @@ impl Source {
     #[must_use]
     pub fn location(&self) -> String {
         self.0.origin.location()
+    }
+
+    /// Reads in a span of its own; git's calls are part of it.
+    async fn snapshot<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let span = info_span!("snapshot", commit = field::Empty);
+        let inside = span.clone();
+        self.blocking(move |inner| inside.in_scope(|| work(inner))).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -358,6 +294,7 @@ impl Inner {
         revision: &Revision,
         asked: Asked,
     ) -> Result<Reading, SourceError> {
+        Span::current().record("commit", revision.as_str());
         let snapshot = built.map_err(|error| match error {
             SnapshotError::Refused { faults } => SourceError::Refused {
                 revision: revision.clone(),

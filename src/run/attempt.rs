@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use tracing::{Instrument as _, field, info_span};
+
 use super::failure::{Failure, reports, waits};
 use super::journal::JournalError;
 use super::lane::{Attempt, Facts, Lane, Target};
@@ -159,10 +161,18 @@ impl Lane {
                     self.announce(target, attempts, *operation).await?;
                     announced = true;
                 }
-                let Some(result) = self.perform(*operation, action, context).await else {
+                let span = info_span!(
+                    "step",
+                    step.operation = operation.name(),
+                    step.object = step.object,
+                    otel.status_code = field::Empty
+                );
+                let performing = self.perform(*operation, action, context);
+                let Some(result) = performing.instrument(span.clone()).await else {
                     return Ok(Round::Interrupted);
                 };
                 if let Err(error) = result {
+                    span.record("otel.status_code", "ERROR");
                     failed.insert(*operation);
                     failure.add(*operation, &step.object, &error);
                     if error.class == ErrorClass::Auth || error.status.is_none() {

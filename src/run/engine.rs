@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::board::Board;
+pub use super::cause::Asked;
+use super::cause::Cause;
 use super::chance::{Chance, Clock};
 use super::journal::{Journal, JournalError};
-use super::lane::{Cause, Facts, Lane, Rules, Shared, Target, Work};
+use super::lane::{Facts, Lane, Rules, Shared, Target, Work};
 use super::lock;
 use super::meter::Meter;
 use super::observe::Observer;
@@ -39,15 +40,6 @@ pub struct Intent {
     pub teams: Vec<DesiredTeam>,
     /// The teams whose values are at fault, with one line a fault: they stay at their last good state.
     pub held: BTreeMap<TeamId, Vec<String>>,
-}
-
-/// When something was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
-    /// When the commit was read.
-    pub read: DateTime<Utc>,
-    /// When it was made, by its own word; `None` for a working tree.
-    pub committed: Option<DateTime<Utc>>,
 }
 
 /// Which lanes of an intent are set to work.
@@ -159,6 +151,7 @@ impl Engine {
         let cause = Cause {
             revision: intent.revision,
             asked: intent.asked,
+            span: tracing::Span::current(),
         };
         let platform = Arc::new(intent.platform);
         let target = Target {

@@ -20,10 +20,11 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, field, info_span};
 
 use super::board::Board;
+use super::cause::Cause;
 use super::chance::{Chance, Clock};
-use super::engine::Asked;
 use super::failure::Failure;
 use super::journal::JournalError;
 use super::meter::{AttemptEnd, Job, Meter};
@@ -45,13 +46,6 @@ pub(super) struct Target {
     pub(super) cause: Cause,
     pub(super) fingerprint: Fingerprint,
     pub(super) work: Work,
-}
-
-/// What set a lane to work. Its commit is a newer one than the target's where a team is held.
-#[derive(Debug, Clone)]
-pub(super) struct Cause {
-    pub(super) revision: Revision,
-    pub(super) asked: Asked,
 }
 
 /// Whose desired state it is.
@@ -128,19 +122,32 @@ impl Lane {
     /// Works until the newest target is reached, parked or given up.
     pub(super) async fn pursue(&mut self) -> Result<(), JournalError> {
         let target = self.targets.borrow_and_update().clone();
+        let cause = &target.cause;
+        let span = info_span!(
+            parent: &cause.span, "lane", lane = %self.id, commit = cause.revision.as_str()
+        );
+        self.reach(&target).instrument(span).await
+    }
+
+    async fn reach(&mut self, target: &Target) -> Result<(), JournalError> {
         let (mut attempts, mut kept_out) = (0, 0);
         loop {
             attempts += 1;
             // Looked at before the attempt: the platform may settle while what was refused is on its way back.
             let unsettled = self.platform_is_unsettled();
-            match self.attempt(&target, attempts).await? {
+            let span = info_span!(
+                "attempt",
+                attempt.number = attempts,
+                attempt.outcome = field::Empty
+            );
+            match self.attempt(target, attempts).instrument(span.clone()).await? {
                 Attempt::Reached => {
-                    self.count(AttemptEnd::Reached);
-                    return self.reached(&target, attempts).await;
+                    self.count(span, AttemptEnd::Reached);
+                    return self.reached(target, attempts).await;
                 }
                 Attempt::Interrupted => {
-                    self.count(AttemptEnd::Interrupted);
-                    return self.interrupted(&target, attempts).await;
+                    self.count(span, AttemptEnd::Interrupted);
+                    return self.interrupted(target, attempts).await;
                 }
                 Attempt::Failed(failure) => {
                     let is_kept_out = failure.class() == ErrorClass::Auth;
@@ -152,13 +159,13 @@ impl Lane {
                     };
                     match self.decide(&failure, counted, unsettled) {
                         Decision::Refused | Decision::Exhausted => {
-                            self.count(AttemptEnd::Parked);
-                            return self.park(&target, attempts, failure).await;
+                            self.count(span, AttemptEnd::Parked);
+                            return self.park(target, attempts, failure).await;
                         }
                         Decision::Again(delay) => {
-                            self.count(AttemptEnd::Failed);
-                            if !self.wait(&target, attempts, failure, delay).await? {
-                                return self.interrupted(&target, attempts).await;
+                            self.count(span, AttemptEnd::Failed);
+                            if !self.wait(target, attempts, failure, delay).await? {
+                                return self.interrupted(target, attempts).await;
                             }
                         }
                     }
@@ -167,7 +174,10 @@ impl Lane {
         }
     }
 
-    fn count(&self, end: AttemptEnd) {
+    /// An attempt ended, and with it its span: a wait that follows is no part of it.
+    fn count(&self, span: Span, end: AttemptEnd) {
+        span.record("attempt.outcome", end.name());
+        drop(span);
         self.shared.meter.attempt(Job::from(&self.id), end);
     }
 

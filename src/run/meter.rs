@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::{Span, field, info_span};
+
 use super::declaration::{CONFIGURE, PROVISION};
 use super::record::LaneId;
 use super::target::{ErrorClass, TargetError};
@@ -151,18 +153,41 @@ pub struct MeteredCall<'a> {
     server: Server,
     began: Instant,
     end: CallEnd,
+    span: Span,
 }
 
 impl<'a> MeteredCall<'a> {
-    /// Begins a call.
+    /// Begins a call, and its span.
     #[must_use]
-    pub fn begin(meter: &'a dyn Meter, server: Server) -> Self {
+    pub fn begin(meter: &'a dyn Meter, server: Server, method: &str, path: &str) -> Self {
+        let span = info_span!(
+            "call",
+            otel.kind = "client",
+            call.target = server.name(),
+            call.class = field::Empty,
+            http.method = method,
+            http.path = path,
+            http.status = field::Empty,
+            otel.status_code = field::Empty
+        );
         Self {
+            span,
             meter,
             server,
             began: Instant::now(),
             end: CallEnd::Unanswered,
         }
+    }
+
+    /// The span that it is made in.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Says what it was answered with.
+    pub fn answered(&self, status: u16) {
+        self.span.record("http.status", status);
     }
 
     /// How long it is under way.
@@ -179,6 +204,10 @@ impl<'a> MeteredCall<'a> {
 
 impl Drop for MeteredCall<'_> {
     fn drop(&mut self) {
+        self.span.record("call.class", self.end.name());
+        if self.end != CallEnd::Ok {
+            self.span.record("otel.status_code", "ERROR");
+        }
         self.meter.call(self.server, self.end, self.began.elapsed());
     }
 }
@@ -216,8 +245,8 @@ mod tests {
     #[test]
     fn a_call_that_is_given_up_counts_as_unanswered() {
         let notes = Notes::default();
-        MeteredCall::begin(&notes, Server::Git).end(CallEnd::Ok);
-        drop(MeteredCall::begin(&notes, Server::Harbor));
+        MeteredCall::begin(&notes, Server::Git, "GET", "a.git").end(CallEnd::Ok);
+        drop(MeteredCall::begin(&notes, Server::Harbor, "GET", "users"));
         assert_eq!(
             *notes.0.lock().unwrap(),
             [(Server::Git, CallEnd::Ok), (Server::Harbor, CallEnd::Unanswered)]

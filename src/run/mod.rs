@@ -3,6 +3,7 @@
 mod attempt;
 pub mod board;
 pub mod calendar;
+mod cause;
 pub mod chance;
 pub mod declaration;
 pub mod engine;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument as _, Span, info_span};
 
 use super::target::{Cluster, Extent, Harbor, TargetError};
 use crate::plan::desired::DesiredTeam;
@@ -27,6 +28,8 @@ pub(super) struct Observation {
 struct Request {
     desired: Arc<DesiredTeam>,
     robot_prefix: Arc<str>,
+    /// What it is part of.
+    span: Span,
     answer: oneshot::Sender<Observation>,
 }
 
@@ -56,7 +59,10 @@ impl Observer {
                 batch.retain(|request| !request.answer.is_closed());
                 if !batch.is_empty() {
                     let extent = extent(batch.len(), population.load(Ordering::Relaxed));
-                    answer(harbor.as_ref(), cluster.as_ref(), batch, extent).await;
+                    let span = batch_span(&batch);
+                    answer(harbor.as_ref(), cluster.as_ref(), batch, extent)
+                        .instrument(span)
+                        .await;
                 }
             }
         });
@@ -69,6 +75,7 @@ impl Observer {
         let request = Request {
             desired: desired.clone(),
             robot_prefix: robot_prefix.clone(),
+            span: Span::current(),
             answer,
         };
         if self.requests.send(request).is_err() {
@@ -88,6 +95,16 @@ fn extent(wanted: usize, population: usize) -> Extent {
     } else {
         Extent::Lists
     }
+}
+
+/// A batch is part of its first request, and linked to the others.
+fn batch_span(batch: &[Request]) -> Span {
+    let first = batch.first().and_then(|request| request.span.id());
+    let span = info_span!(parent: first, "observe", observe.teams = batch.len());
+    for request in batch.iter().skip(1) {
+        span.follows_from(&request.span);
+    }
+    span
 }
 
 async fn answer(harbor: &dyn Harbor, cluster: &dyn Cluster, batch: Vec<Request>, extent: Extent) {

@@ -6,6 +6,7 @@ mod downloads;
 mod git;
 mod said;
 mod serving;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

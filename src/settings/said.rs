@@ -220,6 +220,9 @@ settings! {
         /// When to use colour [default: auto]
         #[arg(value_enum, value_name = "WHEN")]
         colour: Colour, "colour", "HARBORAGE_COLOUR";
+        /// The OpenTelemetry collector that traces are sent to over HTTP, such as <http://collector:4318>
+        #[arg(value_name = "URL")]
+        otlp_endpoint: String, "otlp-endpoint", "HARBORAGE_OTLP_ENDPOINT";
     }
 }
 

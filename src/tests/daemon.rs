@@ -39,7 +39,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Waits until the stage is as it should be, looking after each call that it receives.
-async fn until(stage: &Stage, what: &str, holds: impl Fn() -> bool) {
+pub(crate) async fn until(stage: &Stage, what: &str, holds: impl Fn() -> bool) {
     let called = Arc::new(Notify::new());
     let (first, second) = (called.clone(), called.clone());
     stage.harbor.on_call(move |_| first.notify_one());
@@ -56,7 +56,7 @@ async fn until(stage: &Stage, what: &str, holds: impl Fn() -> bool) {
     );
 }
 
-fn ready(stage: &Stage, team: &str) -> bool {
+pub(crate) fn ready(stage: &Stage, team: &str) -> bool {
     end_state(stage, &[team], HOST).matches("works: true").count() == 3
         && !stage
             .kubernetes
@@ -80,7 +80,7 @@ async fn ask(command: &str, folder: &Folder, arguments: &[&str]) -> super::binar
 }
 
 /// Waits until the daemon says that every team is ready: its journal is written after its last call.
-async fn until_status_is_ready(folder: &Folder) -> super::binary::Ended {
+pub(crate) async fn until_status_is_ready(folder: &Folder) -> super::binary::Ended {
     let waiting = async {
         loop {
             let told = status(folder, &[]).await;
@@ -95,7 +95,7 @@ async fn until_status_is_ready(folder: &Folder) -> super::binary::Ended {
 }
 
 /// Waits until the status has a part.
-async fn until_told(folder: &Folder, part: &str) -> super::binary::Ended {
+pub(crate) async fn until_told(folder: &Folder, part: &str) -> super::binary::Ended {
     let waiting = async {
         loop {
             let told = status(folder, &[]).await;

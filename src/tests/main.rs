@@ -39,6 +39,10 @@ mod replay;
 #[cfg(test)]
 mod repository;
 #[cfg(test)]
+mod serving;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod values_trees;

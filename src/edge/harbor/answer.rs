@@ -1,12 +1,11 @@
 //! An answer: how it is received, and what is no answer of Harbor's.
 
-use std::time::Duration;
-
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use super::failure::{refused, shorten, strange, unanswered};
 use super::transport::Wire;
@@ -23,13 +22,14 @@ pub(super) struct Answer {
 }
 
 /// Tells the log of an answered call.
-pub(super) fn tell(method: &str, path: &[&str], status: StatusCode, took: Duration) {
+pub(super) fn tell(method: &str, path: &[&str], status: StatusCode, call: &MeteredCall<'_>) {
     let (path, status) = (path.join("/"), status.as_u16());
+    call.answered(status);
     tracing::debug!(
         http.method = method,
         http.path = path,
         http.status = status,
-        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        duration_ms = u64::try_from(call.elapsed().as_millis()).unwrap_or(u64::MAX),
         "Harbor answered {status} to {method} {path}"
     );
 }
@@ -43,8 +43,10 @@ pub(super) async fn receive(
     path: &[&str],
     secret: Option<&SecretString>,
 ) -> Result<Answer, TargetError> {
-    let call = MeteredCall::begin(wire.meter.as_ref(), Server::Harbor);
-    let answer = exchange(&call, act, request, method, path, secret).await;
+    let call = MeteredCall::begin(wire.meter.as_ref(), Server::Harbor, method, &path.join("/"));
+    let answer = exchange(&call, act, request, method, path, secret)
+        .instrument(call.span())
+        .await;
     call.end(match &answer {
         // That Harbor has no such object is what was asked.
         Err(error) if method == "GET" && error.status == Some(404) && error.class == ErrorClass::Rejected => {
@@ -75,7 +77,7 @@ async fn exchange(
         }
         body.extend_from_slice(&chunk);
     }
-    tell(method, path, status, call.elapsed());
+    tell(method, path, status, call);
     if status.is_redirection() {
         let what = format!(
             "it answered {}, a redirect to {}: is harbor-url right?",

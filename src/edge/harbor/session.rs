@@ -21,6 +21,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::answer::{receive, tell};
 use super::failure::{refused, unanswered};
@@ -241,10 +242,11 @@ async fn send(
     method: &str,
     path: &[&str],
 ) -> Result<reqwest::Response, TargetError> {
-    let call = MeteredCall::begin(wire.meter.as_ref(), Server::Harbor);
-    let answer = request.send().await.map_err(|error| unanswered(ACT, error))?;
+    let call = MeteredCall::begin(wire.meter.as_ref(), Server::Harbor, method, &path.join("/"));
+    let answer = request.send().instrument(call.span()).await;
+    let answer = answer.map_err(|error| unanswered(ACT, error))?;
     let status = answer.status();
-    tell(method, path, status, call.elapsed());
+    tell(method, path, status, &call);
     call.end(if status.is_client_error() || status.is_server_error() {
         refused(ACT, status, answer.headers(), &[], chrono::Utc::now())
             .class

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use super::ClusterSettings;
 use super::connect::{ConnectError, config};
@@ -172,9 +173,10 @@ impl ClusterClient {
         let request = request.map_err(|error| unanswered(act, kube::Error::BuildRequest(error)))?;
         // The semaphores are never closed; a call outside its budget would still be right.
         let _permit = budget.acquire().await.ok();
-        let call = MeteredCall::begin(self.meter.as_ref(), Server::Kubernetes);
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let call = MeteredCall::begin(self.meter.as_ref(), Server::Kubernetes, method, path);
         let may_be_gone = matches!(*request.method(), http::Method::GET | http::Method::DELETE);
-        let answer = self.exchange(&call, act, request).await;
+        let answer = self.exchange(&call, act, request).instrument(call.span()).await;
         call.end(match &answer {
             // That there is no such object is what was asked.
             Err(error) if may_be_gone && error.status == Some(404) => CallEnd::Ok,
@@ -199,6 +201,7 @@ impl ClusterClient {
             .await
             .map_err(|_| timed_out(act, self.timeout))?
             .map_err(|error| unanswered(act, error))?;
+        call.answered(head.status.as_u16());
         tracing::debug!(
             http.method = method.as_str(),
             http.path = path,

@@ -16,6 +16,7 @@ use git2::transport::Service;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
+use tracing::Instrument as _;
 use url::Url;
 
 use super::{Exchange, Patience, RemoteSettings, Wire, hand_out, unreachable};
@@ -76,7 +77,7 @@ impl HttpWire {
     }
 
     async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Response, FetchError> {
-        let call = MeteredCall::begin(self.meter.as_ref(), Server::Git);
+        let call = MeteredCall::begin(self.meter.as_ref(), Server::Git, method.as_str(), url.path());
         let mut request = self.client.request(method.clone(), url.clone());
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
@@ -87,7 +88,8 @@ impl HttpWire {
                 .header(ACCEPT, "application/x-git-upload-pack-result")
                 .body(body);
         }
-        let response = request.send().await.map_err(broken)?;
+        let response = request.send().instrument(call.span()).await.map_err(broken)?;
+        call.answered(response.status().as_u16());
         tracing::debug!(
             http.method = method.as_str(),
             http.path = url.path(),

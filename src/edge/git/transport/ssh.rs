@@ -141,7 +141,7 @@ impl Wire for SshWire {
     }
 
     fn begin(self: Arc<Self>, _: Service) -> Result<Box<dyn Exchange>, FetchError> {
-        let call = MeteredCall::begin(self.meter.as_ref(), Server::Git);
+        let call = MeteredCall::begin(self.meter.as_ref(), Server::Git, "ssh", &self.command);
         let connected = self.patience.wait(self.connect());
         call.end(match &connected {
             Ok(_) => CallEnd::Ok,
