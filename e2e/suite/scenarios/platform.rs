@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use harborage::serve::status::StatusReport;
 
-use crate::check::{SECRETS, held};
+use crate::check::logins;
 use crate::harborage::Calls;
 use crate::operator;
 use crate::stage::Stage;
@@ -38,17 +38,6 @@ pub(crate) fn all() -> Vec<Scenario> {
             layouts
         ),
     ]
-}
-
-/// All that a team's Secrets hold.
-async fn logins(stage: &Stage, team: &str) -> Vec<(String, String)> {
-    let namespace = format!("team-{team}");
-    let logins = SECRETS.map(|(secret, kind, key, ..)| (secret, kind, key));
-    let mut found = Vec::new();
-    for (secret, kind, key) in logins {
-        found.push(held(stage, &namespace, secret, kind, key).await);
-    }
-    found
 }
 
 async fn new_platform(stage: Arc<Stage>) {
@@ -159,6 +148,7 @@ async fn teams_change(stage: Arc<Stage>) {
 async fn late_namespace(stage: Arc<Stage>) {
     let team = stage.team("late");
     let values = stage.values(&[&team]);
+    let commit = values.commit("the same again");
     let program = stage.program_for(&values).await;
     let daemon = program.start();
     let waits = |report: &StatusReport| {
@@ -175,7 +165,7 @@ async fn late_namespace(stage: Arc<Stage>) {
         "nobody could keep their secrets"
     );
     stage.kubernetes().make_namespace(&format!("team-{team}")).await;
-    let commit = values.commit("the same again");
+    // By itself: a commit would wake the team.
     stage.took(program.until_ready(&commit).await);
     stage.assert_provisioned(&team).await;
     daemon.stop().await;
