@@ -261,8 +261,8 @@ impl Harbor {
                 let inner = path.strip_prefix(&format!("{name}/")).unwrap();
                 // Harbor's router decodes a path once before it looks for slashes.
                 let inner = inner.replace('/', "%252F");
-                self.remove(&format!("/projects/{name}/repositories/{inner}"))
-                    .await;
+                let path = format!("/projects/{name}/repositories/{inner}");
+                self.ask(Method::DELETE, &path, None).await;
             }
         }
         self.remove(&format!("/projects/{name}")).await;
