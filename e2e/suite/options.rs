@@ -8,6 +8,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(
     name = "e2e/run",
+    bin_name = "e2e/run",
     max_term_width = 100,
     after_help = "\
 Examples: e2e/run
