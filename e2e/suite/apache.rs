@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::certificates::Authority;
+use super::git::bare;
 use super::process::{Process, free_port, run};
 
 pub(crate) const USER: &str = "otomi-admin";
@@ -22,13 +23,13 @@ pub(crate) struct Apache {
 impl Apache {
     pub(crate) async fn start(folder: &Path) -> Self {
         let folder = folder.join("apache");
-        let authority = Authority::new(&folder.join("pki"));
-        let issued = authority.issue("server", "/CN=git");
         std::fs::create_dir_all(folder.join("git")).unwrap();
+        let authority = Authority::new(&folder.join("pki")).await;
+        let issued = authority.issue("server", "/CN=git").await;
         // Apache starts as root and goes on as this user.
         std::fs::create_dir_all(folder.join("run")).unwrap();
-        run(Command::new("chown").arg("www-data").arg(folder.join("run")));
-        let hash = run(Command::new("openssl").args(["passwd", "-apr1", PASSWORD]));
+        run(Command::new("chown").arg("www-data").arg(folder.join("run"))).await;
+        let hash = run(Command::new("openssl").args(["passwd", "-apr1", PASSWORD])).await;
         std::fs::write(folder.join("users"), format!("{USER}:{hash}")).unwrap();
         let (tls, other, proxy) = (free_port(), free_port(), free_port());
         let configuration = format!(
@@ -129,27 +130,12 @@ ScriptAlias /git/ /usr/lib/git-core/git-http-backend/
         log.lines().filter(|line| line.starts_with("CONNECT")).count()
     }
 
-    /// Makes a bare repository. Answers its folder, to push to, and its URL's path below `/git/`.
-    pub(crate) fn repository(&self, name: &str) -> PathBuf {
+    /// Makes a bare repository, `NAME.git` below `/git/`. Answers its folder, to push to.
+    pub(crate) async fn repository(&self, name: &str) -> PathBuf {
         let folder = self.folder.join("git").join(format!("{name}.git"));
-        bare(&folder);
+        bare(&folder).await;
         folder
     }
-}
-
-/// Makes a bare repository whose default branch is `main`.
-pub(crate) fn bare(folder: &Path) {
-    run(Command::new("git")
-        .args(["init", "--quiet", "--bare", "--initial-branch=main"])
-        .arg(folder));
-}
-
-/// Pushes the branch of a repository to another, by force.
-pub(crate) fn push(from: &Path, to: &str) {
-    run(Command::new("git")
-        .arg("-C")
-        .arg(from)
-        .args(["push", "--quiet", "--force", to, "main"]));
 }
 
 fn modules() -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::run;
+use super::process::{private_folder, run};
 
 /// A certificate authority in a folder.
 pub(crate) struct Authority {
@@ -17,13 +17,14 @@ pub(crate) struct Issued {
 }
 
 impl Authority {
-    pub(crate) fn new(folder: &Path) -> Self {
-        std::fs::create_dir_all(folder).unwrap();
+    pub(crate) async fn new(folder: &Path) -> Self {
+        private_folder(folder);
         run(Command::new("openssl")
             .current_dir(folder)
             .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=harborage-e2e".split(' '))
             .args("-addext keyUsage=critical,keyCertSign,cRLSign".split(' '))
-            .args("-keyout ca.key -out ca.crt".split(' ')));
+            .args("-keyout ca.key -out ca.crt".split(' ')))
+        .await;
         Self {
             folder: folder.to_owned(),
         }
@@ -35,7 +36,7 @@ impl Authority {
     }
 
     /// Issues a certificate for loopback.
-    pub(crate) fn issue(&self, name: &str, subject: &str) -> Issued {
+    pub(crate) async fn issue(&self, name: &str, subject: &str) -> Issued {
         let file = |extension: &str| self.folder.join(format!("{name}.{extension}"));
         let extensions = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc\n\
                           extendedKeyUsage=serverAuth,clientAuth\n";
@@ -45,7 +46,8 @@ impl Authority {
             .arg("-keyout")
             .arg(file("key"))
             .arg("-out")
-            .arg(file("csr")));
+            .arg(file("csr")))
+        .await;
         run(Command::new("openssl")
             .current_dir(&self.folder)
             .args("x509 -req -CA ca.crt -CAkey ca.key -CAcreateserial -days 2".split(' '))
@@ -54,7 +56,8 @@ impl Authority {
             .arg("-extfile")
             .arg(file("ext"))
             .arg("-out")
-            .arg(file("crt")));
+            .arg(file("crt")))
+        .await;
         Issued {
             certificate: file("crt"),
             key: file("key"),

@@ -93,14 +93,32 @@ async fn members(stage: &Stage, name: &str) {
     }
 }
 
+/// All logins that a team's Secrets hold.
+pub(crate) async fn logins(stage: &Stage, team: &str) -> Vec<(String, String)> {
+    let namespace = format!("team-{team}");
+    let mut found = Vec::new();
+    for (secret, kind, key, ..) in SECRETS {
+        found.push(held(stage, &namespace, secret, kind, key).await);
+    }
+    found
+}
+
 /// The login that a Secret holds for the registry of the stage.
-pub(crate) async fn held(
-    stage: &Stage,
-    namespace: &str,
-    secret: &str,
-    kind: &str,
-    key: &str,
-) -> (String, String) {
+async fn held(stage: &Stage, namespace: &str, secret: &str, kind: &str, key: &str) -> (String, String) {
+    let bytes = bytes(stage, namespace, secret, kind, key).await;
+    let config: Value = serde_json::from_slice(&bytes).unwrap();
+    let host = stage.registry_host();
+    let entry = &config["auths"][&host];
+    assert!(
+        entry.is_object(),
+        "{secret} in {namespace} has no login for {host}: {:?}",
+        config["auths"]
+    );
+    login(entry)
+}
+
+/// The docker configuration that a Secret holds, as it is.
+pub(crate) async fn bytes(stage: &Stage, namespace: &str, secret: &str, kind: &str, key: &str) -> Vec<u8> {
     let found = stage
         .kubernetes()
         .secrets(namespace)
@@ -113,17 +131,8 @@ pub(crate) async fn held(
         Some(kind),
         "the type of {secret} in {namespace}"
     );
-    let data = found.data.unwrap_or_default();
-    let bytes = data
-        .get(key)
-        .unwrap_or_else(|| panic!("{secret} in {namespace} has no {key}"));
-    let config: Value = serde_json::from_slice(&bytes.0).unwrap();
-    let host = stage.registry_host();
-    let entry = &config["auths"][&host];
-    assert!(
-        entry.is_object(),
-        "{secret} in {namespace} has no login for {host}: {:?}",
-        config["auths"]
-    );
-    login(entry)
+    let bytes = found.data.unwrap_or_default().remove(key);
+    bytes
+        .unwrap_or_else(|| panic!("{secret} in {namespace} has no {key}"))
+        .0
 }

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::process::{Process, free_port, run};
+use super::client::loopback;
+use super::process::{Process, free_port, private_folder, run};
 
 const ADMIN: &str = "otomi-admin";
 const PASSWORD: &str = "a-password-for-gitea";
@@ -24,7 +26,7 @@ pub(crate) struct Gitea {
 impl Gitea {
     pub(crate) async fn start(folder: &Path, programs: &Path) -> Self {
         let folder = folder.join("gitea");
-        std::fs::create_dir_all(&folder).unwrap();
+        private_folder(&folder);
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
         let home = folder.display();
@@ -44,10 +46,10 @@ impl Gitea {
             folder,
             programs: programs.to_owned(),
             url,
-            client: reqwest::Client::new(),
+            client: loopback(),
             process: Mutex::default(),
         };
-        run(&mut gitea.program(&["migrate"]));
+        run(&mut gitea.program(&["migrate"])).await;
         run(&mut gitea.program(&[
             "admin",
             "user",
@@ -60,7 +62,8 @@ impl Gitea {
             PASSWORD,
             "--email",
             "admin@example.com",
-        ]));
+        ]))
+        .await;
         gitea.resume().await;
         gitea
             .ask(Method::POST, "/orgs", json!({"username": "otomi"}))
@@ -79,8 +82,12 @@ impl Gitea {
         command
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts it where it is stopped, and waits until it answers.
     pub(crate) async fn resume(&self) {
+        let mut running = self.process.lock().await;
+        if running.is_some() {
+            return;
+        }
         let mut process = Process::start("gitea", &self.folder, &mut self.program(&["web"]));
         let health = format!("{}/api/healthz", self.url);
         let ready = async || {
@@ -91,12 +98,15 @@ impl Gitea {
                 .is_ok_and(|answer| answer.status() == 200)
         };
         process.until(ready).await;
-        *self.process.lock().await = Some(process);
+        *running = Some(process);
     }
 
-    /// Stops it; what it holds stays on disk.
-    pub(crate) async fn stop(&self) {
-        self.process.lock().await.take();
+    /// Has it answer nobody for a while, and then ends it without a warning; what it holds stays on disk.
+    pub(crate) async fn freeze_and_kill(&self, frozen: Duration) {
+        let mut process = self.process.lock().await.take().expect("it is stopped");
+        process.freeze();
+        tokio::time::sleep(frozen).await;
+        process.kill();
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -125,6 +135,24 @@ impl Gitea {
             .ask(Method::POST, &format!("/users/{ADMIN}/tokens"), token)
             .await;
         made["sha1"].as_str().unwrap().to_owned()
+    }
+
+    /// Has a repository's pushes told to an address.
+    pub(crate) async fn hook(&self, name: &str, url: &str, secret: &str) {
+        let hook = json!({
+            "type": "gitea", "active": true, "events": ["push"],
+            "config": {"url": url, "content_type": "json", "secret": secret},
+        });
+        self.ask(Method::POST, &format!("/repos/otomi/{name}/hooks"), hook)
+            .await;
+    }
+
+    /// Has a repository's first hook tried, as its page does.
+    pub(crate) async fn try_hook(&self, name: &str) {
+        let path = format!("/repos/otomi/{name}/hooks");
+        let hooks = self.ask(Method::GET, &path, Value::Null).await;
+        let path = format!("{path}/{}/tests?ref=main", hooks[0]["id"]);
+        self.ask(Method::POST, &path, Value::Null).await;
     }
 
     /// Takes a token back.

@@ -2,29 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use harborage::rehearsal::Weather;
 use harborage::rehearsal::harbor::{HarborOptions, HarborStandIn, OidcLogin, SigningKey};
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-/// What the rehearsal's Harbor is told of its surroundings.
-#[derive(Clone, Default)]
-pub(crate) struct Surroundings {
-    /// What it signs registry tokens with.
-    pub(crate) signing_key: Option<SigningKey>,
-    /// The identity providers that answer it.
-    pub(crate) issuers: Vec<String>,
-}
+use super::client::{client, loopback};
 
 /// A Harbor and its administrator.
 pub(crate) struct Harbor {
     pub(crate) url: String,
     pub(crate) ca: Option<PathBuf>,
     password: String,
+    /// Where a person keeps the password of a Harbor that was named.
+    pub(crate) password_file: Option<PathBuf>,
     client: reqwest::Client,
     /// The calls of the suite itself.
     asked: AtomicUsize,
@@ -32,14 +29,19 @@ pub(crate) struct Harbor {
 }
 
 impl Harbor {
-    /// Starts the rehearsal's, as after its first start.
-    pub(crate) async fn start(surroundings: &Surroundings) -> Self {
-        let stand_in = HarborStandIn::start(options(surroundings)).await.unwrap();
+    /// Starts the rehearsal's, as after its first start, with a key for registry tokens.
+    pub(crate) async fn start(signing_key: &SigningKey) -> Self {
+        let options = HarborOptions {
+            signing_key: Some(signing_key.clone()),
+            ..HarborOptions::default()
+        };
+        let stand_in = HarborStandIn::start(options).await.unwrap();
         Self {
             url: stand_in.base_url(),
             ca: None,
             password: stand_in.admin_password().expose_secret().to_owned(),
-            client: client(None),
+            password_file: None,
+            client: loopback(),
             asked: AtomicUsize::new(0),
             stand_in: Mutex::new(Some(stand_in)),
         }
@@ -53,6 +55,7 @@ impl Harbor {
             url: url.trim_end_matches('/').to_owned(),
             ca: ca.map(Path::to_owned),
             password: password.trim_end().to_owned(),
+            password_file: Some(password_file.to_owned()),
             client: client(ca),
             asked: AtomicUsize::new(0),
             stand_in: Mutex::default(),
@@ -79,6 +82,16 @@ impl Harbor {
         *self.stand_in.lock().await = Some(HarborStandIn::start(stopped).await.unwrap());
     }
 
+    /// Has every call take at least so long, where it is the rehearsal's.
+    pub(crate) async fn slow_down(&self, latency: Duration) {
+        if let Some(stand_in) = &*self.stand_in.lock().await {
+            stand_in.set_weather(Weather {
+                latency,
+                ..stand_in.weather()
+            });
+        }
+    }
+
     /// The calls of others than the suite since it was started; none where it is not ours to count them.
     pub(crate) async fn calls(&self) -> Option<usize> {
         let stand_in = self.stand_in.lock().await;
@@ -95,24 +108,11 @@ impl Harbor {
         stand_in.log_in_through_oidc(claims)
     }
 
-    /// Asks the API as the administrator. Anything but a success is a panic, save for 404, which is `None`.
+    /// Asks the API as the administrator. Anything but a success is a panic, save for a read of what is not
+    /// there, which is `None`.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Option<Value> {
-        let mut request = self
-            .client
-            .request(method.clone(), format!("{}/api/v2.0{path}", self.url))
-            .basic_auth("admin", Some(&self.password))
-            .header("x-is-resource-name", "true");
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let answer = request
-            .send()
-            .await
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        if status == StatusCode::NOT_FOUND {
+        let (status, text) = self.send(method.clone(), path, body.as_ref()).await;
+        if status == StatusCode::NOT_FOUND && method == Method::GET {
             return None;
         }
         assert!(
@@ -120,6 +120,23 @@ impl Harbor {
             "{method} {path} with {body:?}: {status} {text}"
         );
         Some(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, String) {
+        let mut request = self
+            .client
+            .request(method.clone(), format!("{}/api/v2.0{path}", self.url))
+            .basic_auth("admin", Some(&self.password))
+            .header("x-is-resource-name", "true");
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        (answer.status(), answer.text().await.unwrap())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {
@@ -148,7 +165,7 @@ impl Harbor {
         self.get(&format!("/projects/{name}")).await
     }
 
-    /// The system robots whose name, without the prefix, is in a list that begins so.
+    /// The robots of the system that have this in their name, a hundred at most.
     pub(crate) async fn robots(&self, name: &str) -> Vec<Value> {
         let found = self.get(&format!("/robots?page_size=100&q=name%3D~{name}")).await;
         found
@@ -218,40 +235,79 @@ impl Harbor {
         Some(actions.map(str::to_owned).collect())
     }
 
-    /// Removes a team's project and robots.
+    /// Removes a team's project, with what was pushed to it, and its robots.
     pub(crate) async fn remove_team(&self, team: &str) {
         let name = format!("team-{team}");
-        for robot in self.robots(&name).await {
+        for robot in self.robots(&format!("{name}-")).await {
             let full = robot["name"].as_str().unwrap();
             if ["pull", "push", "builds"]
                 .iter()
                 .any(|kind| full.ends_with(&format!("{name}-{kind}")))
             {
-                self.delete_robot(&robot).await;
+                self.remove(&format!("/robots/{}", robot["id"])).await;
             }
         }
-        if self.project(&name).await.is_some() {
-            self.ask(Method::DELETE, &format!("/projects/{name}"), None).await;
+        // A project with repositories can't be removed.
+        while let Some(found) = self
+            .get(&format!("/projects/{name}/repositories?page_size=100"))
+            .await
+        {
+            let repositories = found.as_array().unwrap();
+            if repositories.is_empty() {
+                break;
+            }
+            for repository in repositories {
+                let path = repository["name"].as_str().unwrap();
+                let inner = path.strip_prefix(&format!("{name}/")).unwrap();
+                // Harbor's router decodes a path once before it looks for slashes.
+                let inner = inner.replace('/', "%252F");
+                let path = format!("/projects/{name}/repositories/{inner}");
+                self.ask(Method::DELETE, &path, None).await;
+            }
+        }
+        self.remove(&format!("/projects/{name}")).await;
+    }
+
+    pub(crate) async fn has_group(&self, name: &str) -> bool {
+        !self.groups(|group| group == name).await.is_empty()
+    }
+
+    /// Removes the user groups that Harbor made when they became members.
+    pub(crate) async fn remove_groups(&self, which: impl Fn(&str) -> bool) {
+        for id in self.groups(which).await {
+            self.remove(&format!("/usergroups/{id}")).await;
         }
     }
-}
 
-fn options(surroundings: &Surroundings) -> HarborOptions {
-    HarborOptions {
-        signing_key: surroundings.signing_key.clone(),
-        issuers: surroundings.issuers.clone(),
-        ..HarborOptions::default()
+    /// The numbers of the user groups with such a name.
+    async fn groups(&self, which: impl Fn(&str) -> bool) -> Vec<u64> {
+        let mut ids = Vec::new();
+        for page in 1.. {
+            let path = format!("/usergroups?page_size=100&page={page}");
+            let found = self.get(&path).await.unwrap();
+            let groups = found.as_array().unwrap();
+            let named = |group: &&Value| group["group_name"].as_str().is_some_and(&which);
+            ids.extend(
+                groups
+                    .iter()
+                    .filter(named)
+                    .filter_map(|group| group["id"].as_u64()),
+            );
+            if groups.len() < 100 {
+                break;
+            }
+        }
+        ids
     }
-}
 
-fn client(ca: Option<&Path>) -> reqwest::Client {
-    harborage::edge::tls::install_crypto_provider();
-    let mut builder = reqwest::Client::builder();
-    if let Some(path) = ca {
-        let pem = std::fs::read(path).unwrap();
-        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem).unwrap());
+    /// Removes what has a path, where it is there.
+    async fn remove(&self, path: &str) {
+        let (status, text) = self.send(Method::DELETE, path, None).await;
+        assert!(
+            status.is_success() || status == StatusCode::NOT_FOUND,
+            "DELETE {path}: {status} {text}"
+        );
     }
-    builder.build().unwrap()
 }
 
 /// User and password of a login in a docker configuration's `auths`.

@@ -1,6 +1,8 @@
 //! The release binary, run as a user runs it.
 
 use std::ffi::OsStr;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,8 +11,10 @@ use harborage::serve::status::StatusReport;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use super::process::private_folder;
+
 /// How long teams may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The calls that the program says it made, by its log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -262,10 +266,18 @@ impl Daemon {
     }
 }
 
-/// Writes a file for a setting.
+/// Writes a file for a setting, which nobody else can read.
 pub(crate) fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
-    std::fs::create_dir_all(folder).unwrap();
+    private_folder(folder);
     let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
+    let mut options = std::fs::File::options();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
     path
 }

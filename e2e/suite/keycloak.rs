@@ -8,26 +8,29 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::process::{Process, free_port};
+use super::client::{client, loopback};
+use super::process::{Process, free_port, private_folder};
 
 const ADMIN: &str = "admin";
-/// The realm; the client is called so too.
-const REALM: &str = "otomi";
-const CLIENT_SECRET: &str = "a-client-secret";
+/// Otomi's client of the realm.
+pub(crate) const CLIENT: &str = "otomi";
+pub(crate) const CLIENT_SECRET: &str = "a-client-secret";
 pub(crate) const PASSWORD: &str = "a-users-password";
 
 /// A Keycloak and its administrator.
 pub(crate) struct Keycloak {
     url: String,
+    /// The suite's own.
+    realm: String,
     password: String,
     client: reqwest::Client,
     _process: Option<Process>,
 }
 
 impl Keycloak {
-    pub(crate) async fn start(folder: &Path, programs: &Path) -> Self {
+    pub(crate) async fn start(folder: &Path, programs: &Path, run: &str) -> Self {
         let folder = folder.join("keycloak");
-        std::fs::create_dir_all(&folder).unwrap();
+        private_folder(&folder);
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(programs.join("bin/kc.sh"));
@@ -51,7 +54,7 @@ impl Keycloak {
             .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m")
             .env("JAVA_OPTS_APPEND", "-XX:TieredStopAtLevel=1");
         let mut process = Process::start("keycloak", &folder, &mut command);
-        let client = reqwest::Client::new();
+        let client = loopback();
         let health = format!("{url}/health/ready");
         process
             .until(async || {
@@ -62,47 +65,60 @@ impl Keycloak {
                     .is_ok_and(|answer| answer.status() == 200)
             })
             .await;
-        let keycloak = Self {
+        Self {
             url,
+            realm: format!("harborage-e2e-{run}"),
             password: "a-password-for-keycloak".to_owned(),
             client,
             _process: Some(process),
-        };
-        keycloak.make_realm().await;
-        keycloak
+        }
     }
 
-    pub(crate) async fn use_running(url: &str, password_file: &Path) -> Self {
-        let keycloak = Self {
+    pub(crate) fn use_running(url: &str, password_file: &Path, ca: Option<&Path>, run: &str) -> Self {
+        Self {
             url: url.trim_end_matches('/').to_owned(),
+            realm: format!("harborage-e2e-{run}"),
             password: std::fs::read_to_string(password_file)
                 .unwrap()
                 .trim_end()
                 .to_owned(),
-            client: reqwest::Client::new(),
+            client: client(ca),
             _process: None,
-        };
-        if keycloak.find(&format!("/admin/realms/{REALM}")).await.is_none() {
-            keycloak.make_realm().await;
         }
-        keycloak
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    async fn make_realm(&self) {
+    /// Who the realm's tokens say they are from, unless its host was changed.
+    pub(crate) fn issuer(&self) -> String {
+        format!("{}/realms/{}", self.url, self.realm)
+    }
+
+    fn admin_path(&self, path: &str) -> String {
+        format!("/admin/realms/{}{path}", self.realm)
+    }
+
+    /// Removes the realm, and so its users and groups.
+    pub(crate) async fn dismiss(&self) {
+        if self.find(&self.admin_path("")).await.is_some() {
+            self.ask(Method::DELETE, &self.admin_path(""), None).await;
+        }
+    }
+
+    /// Makes the realm, as Otomi makes it.
+    pub(crate) async fn make_realm(&self) {
         let mapper = |name: &str, kind: &str, config: Value| json!({"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": config});
         let groups = json!({
             "claim.name": "groups", "full.path": "false",
             "id.token.claim": "true", "access.token.claim": "true", "userinfo.token.claim": "true",
         });
-        let audience = json!({"included.client.audience": REALM, "access.token.claim": "true"});
+        let audience = json!({"included.client.audience": CLIENT, "access.token.claim": "true"});
         let realm = json!({
-            "realm": REALM, "enabled": true, "sslRequired": "none",
+            "realm": self.realm, "enabled": true, "sslRequired": "none",
             "clients": [{
-                "clientId": REALM, "secret": CLIENT_SECRET, "directAccessGrantsEnabled": true,
+                "clientId": CLIENT, "secret": CLIENT_SECRET, "directAccessGrantsEnabled": true,
                 "redirectUris": ["*"],
                 "protocolMappers": [
                     mapper("groups", "oidc-group-membership-mapper", groups),
@@ -117,12 +133,12 @@ impl Keycloak {
     /// Makes a group, unless it is there.
     pub(crate) async fn make_group(&self, name: &str) {
         let found = self
-            .find(&format!("/admin/realms/{REALM}/groups?search={name}&exact=true"))
+            .find(&self.admin_path(&format!("/groups?search={name}&exact=true")))
             .await;
         if found.is_none_or(|groups| groups == json!([])) {
             self.ask(
                 Method::POST,
-                &format!("/admin/realms/{REALM}/groups"),
+                &self.admin_path("/groups"),
                 Some(json!({"name": name})),
             )
             .await;
@@ -136,26 +152,25 @@ impl Keycloak {
             "firstName": name, "lastName": "Person", "groups": groups,
             "credentials": [{"type": "password", "value": PASSWORD, "temporary": false}],
         });
-        self.ask(Method::POST, &format!("/admin/realms/{REALM}/users"), Some(user))
+        self.ask(Method::POST, &self.admin_path("/users"), Some(user))
             .await;
     }
 
     pub(crate) async fn remove_user(&self, name: &str) {
         let found = self
-            .find(&format!("/admin/realms/{REALM}/users?username={name}&exact=true"))
+            .find(&self.admin_path(&format!("/users?username={name}&exact=true")))
             .await;
         for user in found.as_ref().and_then(Value::as_array).into_iter().flatten() {
             let id = user["id"].as_str().unwrap();
-            self.ask(Method::DELETE, &format!("/admin/realms/{REALM}/users/{id}"), None)
+            self.ask(Method::DELETE, &self.admin_path(&format!("/users/{id}")), None)
                 .await;
         }
     }
 
     /// Gives the realm another host, as a changed domain does; its issuer is another then.
     pub(crate) async fn set_host(&self, url: &str) {
-        let realm = json!({"realm": REALM, "attributes": {"frontendUrl": url}});
-        self.ask(Method::PUT, &format!("/admin/realms/{REALM}"), Some(realm))
-            .await;
+        let realm = json!({"realm": self.realm, "attributes": {"frontendUrl": url}});
+        self.ask(Method::PUT, &self.admin_path(""), Some(realm)).await;
     }
 
     /// What the id token of a user says, who signs in with the password.
@@ -166,11 +181,6 @@ impl Keycloak {
             .unwrap_or_else(|| panic!("no token for {user}: {answer}"));
         let claims = token.split('.').nth(1).unwrap();
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
-    }
-
-    /// The issuer of the realm's tokens.
-    pub(crate) fn issuer(&self) -> String {
-        format!("{}/realms/{REALM}", self.url)
     }
 
     /// A token of a user, who signs in with the password: its `access_token`, `id_token` or `refresh_token`.
@@ -184,7 +194,7 @@ impl Keycloak {
 
     /// Makes the realm sign with a new key from now on, and keeps the old one for what it signed.
     pub(crate) async fn rotate_key(&self) {
-        let found = self.find(&format!("/admin/realms/{REALM}")).await.unwrap();
+        let found = self.find(&format!("/admin/realms/{}", self.realm)).await.unwrap();
         let priority = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap()
@@ -196,7 +206,7 @@ impl Keycloak {
         });
         self.ask(
             Method::POST,
-            &format!("/admin/realms/{REALM}/components"),
+            &format!("/admin/realms/{}/components", self.realm),
             Some(key),
         )
         .await;
@@ -205,13 +215,13 @@ impl Keycloak {
     async fn sign_in(&self, user: &str) -> Value {
         let form = [
             ("grant_type", "password"),
-            ("client_id", REALM),
+            ("client_id", CLIENT),
             ("client_secret", CLIENT_SECRET),
             ("scope", "openid"),
             ("username", user),
             ("password", PASSWORD),
         ];
-        let url = format!("{}/realms/{REALM}/protocol/openid-connect/token", self.url);
+        let url = format!("{}/protocol/openid-connect/token", self.issuer());
         let answer = self.client.post(url).form(&form).send().await.unwrap();
         answer.json().await.unwrap()
     }

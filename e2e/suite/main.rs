@@ -10,6 +10,12 @@ mod certificates;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
+mod control_plane;
+#[cfg(test)]
+mod git;
+#[cfg(test)]
 mod gitea;
 #[cfg(test)]
 mod harbor;

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{Process, free_port, run};
+use super::process::{Process, finish, free_port, run};
 
 /// Where Debian keeps the server's programs.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
@@ -22,25 +22,26 @@ impl PostgreSql {
         std::fs::create_dir_all(&folder).unwrap();
         run(Command::new("chown")
             .args(["-R", "postgres:postgres"])
-            .arg(&folder));
+            .arg(&folder))
+        .await;
         let data = folder.join("data");
         // The server refuses to run as root.
+        let (user, group) = (id("-u").await, id("-g").await);
         let program = |name: &str| {
-            let id = |which| {
-                run(Command::new("id").args([which, "postgres"]))
-                    .trim()
-                    .parse()
-                    .unwrap()
-            };
             let mut command = Command::new(Path::new(PROGRAMS).join(name));
-            command.uid(id("-u")).gid(id("-g")).current_dir(&folder);
+            command.uid(user).gid(group).current_dir(&folder);
             command
         };
         run(program("initdb")
-            .arg("--auth=trust")
-            .arg("--no-sync")
-            .arg("--pgdata")
-            .arg(&data));
+            .args([
+                "--auth=trust",
+                "--no-sync",
+                "--locale=C",
+                "--encoding=UTF8",
+                "--pgdata",
+            ])
+            .arg(&data))
+        .await;
         let port = free_port();
         let mut server = program("postgres");
         server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
@@ -52,10 +53,7 @@ impl PostgreSql {
         process
             .until(async || {
                 let mut probe = Command::new(Path::new(PROGRAMS).join("pg_isready"));
-                probe
-                    .args(ready)
-                    .output()
-                    .is_ok_and(|output| output.status.success())
+                finish(probe.args(ready)).await.status.success()
             })
             .await;
         let database = Self {
@@ -63,13 +61,17 @@ impl PostgreSql {
             port,
             _process: process,
         };
-        database.psql("postgres", &["-c", "CREATE DATABASE registry"]);
+        database
+            .psql("postgres", &["-c", "CREATE DATABASE registry"])
+            .await;
         let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/harbor/schema.sql");
         // Harbor's migrations make it; a dump of the tables has its uses alone.
         let function = "CREATE FUNCTION public.update_update_time_at_column() RETURNS trigger LANGUAGE plpgsql AS \
                         $$ BEGIN NEW.update_time = NOW(); RETURN NEW; END $$";
-        database.psql("registry", &["-c", function]);
-        database.psql("registry", &["-q", "-f", schema.to_str().unwrap()]);
+        database.psql("registry", &["-c", function]).await;
+        database
+            .psql("registry", &["-q", "-f", schema.to_str().unwrap()])
+            .await;
         database
     }
 
@@ -78,20 +80,20 @@ impl PostgreSql {
     }
 
     /// Carries a statement out in Harbor's database. Answers the rows, fields separated by `|`.
-    pub(crate) fn query(&self, statement: &str) -> Vec<String> {
-        let printed = self.psql("registry", &["-At", "-c", statement]);
+    pub(crate) async fn query(&self, statement: &str) -> Vec<String> {
+        let printed = self.psql("registry", &["-Atq", "-c", statement]).await;
         printed.lines().map(str::to_owned).collect()
     }
 
     /// What the database says against a statement.
-    pub(crate) fn refuses(&self, statement: &str) -> String {
-        let output = self.command("registry", &["-c", statement]).output().unwrap();
+    pub(crate) async fn refuses(&self, statement: &str) -> String {
+        let output = finish(&mut self.command("registry", &["-c", statement])).await;
         assert!(!output.status.success(), "{statement} is not refused");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn psql(&self, database: &str, arguments: &[&str]) -> String {
-        run(&mut self.command(database, arguments))
+    async fn psql(&self, database: &str, arguments: &[&str]) -> String {
+        run(&mut self.command(database, arguments)).await
     }
 
     fn command(&self, database: &str, arguments: &[&str]) -> Command {
@@ -112,4 +114,13 @@ impl PostgreSql {
             .args(arguments);
         command
     }
+}
+
+/// The number of the user that the server runs as, or of its group.
+async fn id(which: &str) -> u32 {
+    run(Command::new("id").args([which, "postgres"]))
+        .await
+        .trim()
+        .parse()
+        .unwrap()
 }

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use base64::Engine as _;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::process::{Process, free_port};
+use super::client::loopback;
+use super::process::{Process, finish, free_port};
 
 /// A registry that asks for a token.
 pub(crate) struct Registry {
@@ -38,9 +38,10 @@ impl Registry {
         std::fs::write(folder.join("config.yml"), configuration.to_string()).unwrap();
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(folder.join("config.yml"));
+        let (client, probe) = (loopback(), format!("http://127.0.0.1:{port}/v2/"));
         let mut process = Process::start("docker-registry", &folder, &mut command);
         process
-            .until(async || reqwest::get(format!("http://127.0.0.1:{port}/v2/")).await.is_ok())
+            .until(async || client.get(&probe).send().await.is_ok())
             .await;
         Self {
             host: format!("127.0.0.1:{port}"),
@@ -53,42 +54,49 @@ impl Registry {
     }
 }
 
-/// Whether skopeo pushes an image with a docker configuration.
-pub(crate) fn push(image: &Path, configuration: &Path, to: &str) -> Result<(), String> {
-    skopeo(&[
+/// Pushes an image with a docker configuration, or says why skopeo could not.
+pub(crate) async fn push(image: &Path, configuration: &Path, to: &str) -> Result<(), String> {
+    let (from, to) = (format!("oci:{}", image.display()), format!("docker://{to}"));
+    let arguments = [
         "copy",
+        "--dest-tls-verify=false",
         "--dest-authfile",
         text(configuration),
-        "--dest-tls-verify=false",
-        &format!("oci:{}", image.display()),
-        &format!("docker://{to}"),
-    ])
+        &from,
+        &to,
+    ];
+    skopeo(&arguments).await.map(drop)
 }
 
-/// Whether skopeo pulls an image with a docker configuration.
-pub(crate) fn pull(from: &str, configuration: &Path, folder: &Path) -> Result<(), String> {
-    skopeo(&[
+/// Pulls an image with a docker configuration, or says why skopeo could not.
+pub(crate) async fn pull(from: &str, configuration: &Path, folder: &Path) -> Result<(), String> {
+    let (from, to) = (format!("docker://{from}"), format!("oci:{}", folder.display()));
+    let arguments = [
         "copy",
+        "--src-tls-verify=false",
         "--src-authfile",
         text(configuration),
-        "--src-tls-verify=false",
-        &format!("docker://{from}"),
-        &format!("oci:{}", folder.display()),
-    ])
+        &from,
+        &to,
+    ];
+    skopeo(&arguments).await.map(drop)
+}
+
+/// The user that a docker configuration signs in at a registry, as skopeo reads it.
+pub(crate) async fn user(configuration: &Path, host: &str) -> String {
+    let arguments = ["login", "--get-login", "--authfile", text(configuration), host];
+    skopeo(&arguments).await.unwrap().trim().to_owned()
 }
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn skopeo(arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new("skopeo")
-        .args(["--insecure-policy"])
-        .args(arguments)
-        .output()
-        .unwrap();
+async fn skopeo(arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new("skopeo");
+    let output = finish(command.arg("--insecure-policy").args(arguments)).await;
     if output.status.success() {
-        Ok(())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
@@ -132,12 +140,4 @@ pub(crate) fn image(folder: &Path) -> PathBuf {
     let index = json!({"schemaVersion": 2, "manifests": [manifest]});
     std::fs::write(image.join("index.json"), index.to_string()).unwrap();
     image
-}
-
-/// A docker configuration with one login, as a file.
-pub(crate) fn configuration(folder: &Path, host: &str, user: &str, password: &str) -> PathBuf {
-    let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-    let path = folder.join(format!("{}.json", user.replace('$', "-")));
-    std::fs::write(&path, json!({"auths": {host: {"auth": auth}}}).to_string()).unwrap();
-    path
 }

@@ -10,7 +10,17 @@ use super::harborage::Calls;
 pub(crate) enum Outcome {
     Passed,
     Failed(String),
-    LeftOut(String),
+    /// Not run, for it would break a server that was named, or needs one of the suite's own.
+    Skipped(String),
+    /// Not run, for the time was over; so it counts as a failure.
+    NotRun,
+}
+
+impl Outcome {
+    /// Whether the run fails for it.
+    pub(crate) fn is_bad(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::NotRun)
+    }
 }
 
 /// A row of the table.
@@ -36,12 +46,12 @@ pub(crate) fn table(rows: &[Row]) -> String {
     ]);
     for row in rows {
         let calls = row.calls;
-        let left_out = matches!(row.outcome, Outcome::LeftOut(_));
+        let has_run = matches!(row.outcome, Outcome::Passed | Outcome::Failed(_));
         let number = |number: usize| {
-            if left_out {
-                String::new()
-            } else {
+            if has_run {
                 number.to_string()
+            } else {
+                String::new()
             }
         };
         table.add_row([
@@ -55,7 +65,8 @@ pub(crate) fn table(rows: &[Row]) -> String {
             match &row.outcome {
                 Outcome::Passed => "passed".to_owned(),
                 Outcome::Failed(_) => "FAILED".to_owned(),
-                Outcome::LeftOut(why) => format!("left out: {why}"),
+                Outcome::Skipped(why) => format!("skipped: {why}"),
+                Outcome::NotRun => "NOT RUN".to_owned(),
             },
         ]);
     }
@@ -64,7 +75,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
         "{}\n\n{} passed, {} failed, {} skipped\n",
         table.trim_fmt(),
         count(|outcome| matches!(outcome, Outcome::Passed)),
-        count(|outcome| matches!(outcome, Outcome::Failed(_))),
-        count(|outcome| matches!(outcome, Outcome::LeftOut(_)))
+        count(Outcome::is_bad),
+        count(|outcome| matches!(outcome, Outcome::Skipped(_)))
     )
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{Process, free_port, run};
+use super::process::{Process, free_port, private_folder, run};
 
 /// An ssh server that lets one key in.
 pub(crate) struct SshServer {
@@ -16,16 +16,17 @@ pub(crate) struct SshServer {
 impl SshServer {
     pub(crate) async fn start(folder: &Path) -> Self {
         let folder = folder.join("ssh");
-        std::fs::create_dir_all(&folder).unwrap();
+        private_folder(&folder);
         for name in ["host", "user", "stranger"] {
             run(Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-                .arg(folder.join(name)));
+                .arg(folder.join(name)))
+            .await;
         }
         let port = free_port();
         let configuration = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n\
-             StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\n",
+             StrictModes no\nUsePAM yes\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\n",
             folder = folder.display(),
         );
         std::fs::write(folder.join("sshd.conf"), configuration).unwrap();
@@ -41,7 +42,7 @@ impl SshServer {
         std::fs::write(folder.join("known_hosts"), format!("[127.0.0.1]:{port} {key}")).unwrap();
         let other = std::fs::read_to_string(folder.join("stranger.pub")).unwrap();
         std::fs::write(folder.join("other_hosts"), format!("[127.0.0.1]:{port} {other}")).unwrap();
-        let user = run(Command::new("id").arg("-un")).trim().to_owned();
+        let user = run(Command::new("id").arg("-un")).await.trim().to_owned();
         Self {
             folder,
             port,

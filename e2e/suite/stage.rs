@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::check;
 use super::harbor::Harbor;
 use super::harborage::{Calls, Program, file};
+use super::keycloak::CLIENT_SECRET;
 use super::kubernetes::Kubernetes;
+use super::process::private_folder;
 use super::values::Values;
-use super::world::World;
+use super::world::{Server, World, caught};
 
 /// One scenario's surroundings.
 pub(crate) struct Stage {
@@ -26,7 +28,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn new(world: &Arc<World>, number: usize) -> Self {
         let folder = world.folder().join(format!("scenario-{number}"));
-        std::fs::create_dir_all(&folder).unwrap();
+        private_folder(&folder);
         Self {
             world: world.clone(),
             number,
@@ -106,19 +108,23 @@ impl Stage {
         program.set("repository", repository);
         program.set("poll", "200ms");
         program.set("harbor-url", &self.harbor.url);
-        program.set(
-            "harbor-password-file",
-            file(&folder, "harbor-password", self.harbor.password()),
-        );
+        // A real password is not copied.
+        let password = match &self.harbor.password_file {
+            Some(theirs) => theirs.clone(),
+            None => file(&folder, "harbor-password", self.harbor.password()),
+        };
+        program.set("harbor-password-file", password);
         program.set(
             "oidc-client-secret-file",
-            file(&folder, "client-secret", "a-client-secret"),
+            file(&folder, "client-secret", CLIENT_SECRET),
         );
         if let Some(ca) = &self.harbor.ca {
             program.set("harbor-ca-file", ca);
         }
         program.set("kubernetes-url", &kubernetes.url);
-        program.set("kubernetes-ca-file", &kubernetes.ca);
+        if let Some(ca) = &kubernetes.ca {
+            program.set("kubernetes-ca-file", ca);
+        }
         program.set("kubernetes-token-file", kubernetes.token_file().await);
         program
     }
@@ -152,19 +158,30 @@ impl Stage {
         check::provisioned(self, team).await;
     }
 
-    /// Removes what the scenario made on servers that stay.
-    pub(crate) async fn clean(&self) {
-        let teams = std::mem::take(
-            &mut *self
-                .teams
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
-        for team in teams {
-            self.kubernetes().remove_namespace(&format!("team-{team}")).await;
-            if self.world.options().harbor.is_some() {
-                self.harbor.remove_team(&team).await;
-            }
+    /// Puts right what the scenario did to servers.
+    pub(crate) async fn mend(&self) {
+        self.kubernetes().mend().await;
+        self.world.mend_gitea().await;
+    }
+
+    /// Puts right what the scenario did to servers, and removes what it made on those that stay. What can't be
+    /// removed does not keep the rest.
+    pub(crate) async fn clean(&self) -> Result<(), String> {
+        let mut errors = Vec::new();
+        errors.extend(caught(self.mend()).await.err());
+        let teams = self.teams.lock().unwrap().clone();
+        for team in &teams {
+            let namespace = format!("team-{team}");
+            let removing = self.kubernetes().remove_namespace(&namespace);
+            errors.extend(caught(removing).await.err());
+        }
+        for team in teams.iter().filter(|_| self.world.is_named(Server::Harbor)) {
+            errors.extend(caught(self.harbor.remove_team(team)).await.err());
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("it could not be cleaned up:\n{}", errors.join("\n")))
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
-use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,26 +13,53 @@ use super::options::Options;
 use super::report::{Outcome, Row, table};
 use super::scenarios;
 use super::stage::Stage;
-use super::world::{Server, World};
+use super::world::{Server, World, caught};
 
 /// How long a scenario may take.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long it may take to put right and take away what a scenario left.
+const CLEANING: Duration = Duration::from_secs(240);
+/// When no scenario is begun any more.
+const DEADLINE: Duration = Duration::from_secs(20 * 60);
 
 /// A thing that must hold, and how it is tried.
 pub(crate) struct Scenario {
     /// A sentence.
     pub(crate) name: &'static str,
-    /// The servers that it breaks, or that must be the suite's own for another reason.
-    pub(crate) breaks: &'static [Server],
+    /// The servers that must be the suite's own.
+    pub(crate) own: &'static [Server],
+    /// Why: `breaks` or `needs`.
+    pub(crate) why: &'static str,
     pub(crate) run: fn(Arc<Stage>) -> LocalBoxFuture<'static, ()>,
 }
 
-/// Makes a [`Scenario`] of a function and what it breaks.
+impl Scenario {
+    /// Why a server has to be the suite's own.
+    fn reason(&self, server: Server) -> String {
+        match self.why {
+            "needs" => format!("needs a {server} of the suite's own"),
+            why => format!("{why} {server}"),
+        }
+    }
+
+    /// Its row of the table, with no call counted yet.
+    fn row(&self, outcome: Outcome) -> Row {
+        Row {
+            name: self.name,
+            outcome,
+            calls: Calls::default(),
+            time: None,
+        }
+    }
+}
+
+/// Makes a [`Scenario`] of a function, and of the servers that it `breaks`, or `needs` of the suite's own.
 macro_rules! scenario {
-    ($name:literal, $function:path $(, breaks $($server:ident)+)?) => {
+    ($name:literal, $function:path $(, $why:ident $($server:ident)+)?) => {
         $crate::suite::Scenario {
             name: $name,
-            breaks: &[$($($crate::world::Server::$server),+)?],
+            own: &[$($($crate::world::Server::$server),+)?],
+            why: concat!($(stringify!($why))?),
             run: |stage| Box::pin($function(stage)),
         }
     };
@@ -50,11 +76,15 @@ pub(crate) async fn main() -> ExitCode {
         .collect();
     if options.list {
         for scenario in chosen {
-            let breaks: Vec<String> = scenario.breaks.iter().map(ToString::to_string).collect();
-            let note = if breaks.is_empty() {
+            let reasons: Vec<String> = scenario
+                .own
+                .iter()
+                .map(|server| scenario.reason(*server))
+                .collect();
+            let note = if reasons.is_empty() {
                 String::new()
             } else {
-                format!(" (breaks {})", breaks.join(", "))
+                format!(" ({})", reasons.join(", "))
             };
             println!("{}{note}", scenario.name);
         }
@@ -71,30 +101,27 @@ pub(crate) async fn main() -> ExitCode {
         .prefix("harborage-e2e-")
         .tempdir()
         .unwrap();
-    // PostgreSQL and Gitea run as users of their own, who must get to theirs.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    // PostgreSQL and Apache run as users of their own, who must get to their folders, and to no other.
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o711);
     std::fs::set_permissions(folder.path(), permissions).unwrap();
-    let world = Arc::new(World::new(options, folder.path()));
+    let world = Arc::new(World::new(options, folder.path()).await);
     let rows = tokio::select! {
-        rows = run(&world, &chosen) => rows,
-        () = told_to_stop() => {
-            eprintln!("told to stop: the servers are stopped");
-            world.leave().await;
-            return ExitCode::FAILURE;
+        rows = run(&world, &chosen) => Some(rows),
+        () = told_to_stop() => None,
+    };
+    let Some(rows) = rows else {
+        eprintln!("told to stop: what was made is taken away, and the servers are stopped");
+        if let Err(why) = leave(&world).await {
+            eprintln!("not all could be taken away:\n{why}");
         }
+        return ExitCode::FAILURE;
     };
     println!("\n{}", table(&rows));
-    let failures: Vec<&Row> = rows
-        .iter()
-        .filter(|row| matches!(row.outcome, Outcome::Failed(_)))
-        .collect();
-    for row in &failures {
-        let Outcome::Failed(why) = &row.outcome else {
-            continue;
-        };
-        println!("FAILED {}:\n{why}\n", row.name);
+    for row in &rows {
+        if let Outcome::Failed(why) = &row.outcome {
+            println!("FAILED {}:\n{why}\n", row.name);
+        }
     }
-    let passed = failures.is_empty();
     if world.options().keep {
         println!(
             "the servers stay until Ctrl-C; files are in {}",
@@ -105,10 +132,13 @@ pub(crate) async fn main() -> ExitCode {
         }
         told_to_stop().await;
     }
-    world.leave().await;
+    let left = leave(&world).await;
+    if let Err(why) = &left {
+        println!("not all could be taken away:\n{why}");
+    }
+    let passed = left.is_ok() && !rows.iter().any(|row| row.outcome.is_bad());
     if !world.options().keep && !passed {
         println!("logs are in {}", folder.path().display());
-        drop(world);
         let _ = folder.keep();
     }
     ExitCode::from(u8::from(!passed))
@@ -124,21 +154,22 @@ async fn told_to_stop() {
 }
 
 async fn run(world: &Arc<World>, scenarios: &[Scenario]) -> Vec<Row> {
+    let began = Instant::now();
     let mut rows = Vec::new();
     for (number, scenario) in scenarios.iter().enumerate() {
-        let row = match scenario.breaks.iter().find(|server| world.is_named(**server)) {
-            Some(server) => Row {
-                name: scenario.name,
-                outcome: Outcome::LeftOut(format!("it would break {server}")),
-                calls: Calls::default(),
-                time: None,
-            },
-            None => one(world, scenario, number).await,
+        let named = scenario.own.iter().find(|server| world.is_named(**server));
+        let row = if let Some(server) = named {
+            scenario.row(Outcome::Skipped(scenario.reason(*server)))
+        } else if began.elapsed() > DEADLINE {
+            scenario.row(Outcome::NotRun)
+        } else {
+            one(world, scenario, number).await
         };
         let said = match &row.outcome {
             Outcome::Passed => "ok",
             Outcome::Failed(_) => "FAILED",
-            Outcome::LeftOut(_) => "left out",
+            Outcome::Skipped(_) => "skipped",
+            Outcome::NotRun => "NOT RUN",
         };
         println!("{said:<8} {}", row.name);
         rows.push(row);
@@ -147,42 +178,60 @@ async fn run(world: &Arc<World>, scenarios: &[Scenario]) -> Vec<Row> {
 }
 
 async fn one(world: &Arc<World>, scenario: &Scenario, number: usize) -> Row {
-    let preparing = async {
+    let preparing = Box::pin(async {
         world.kubernetes().await;
-        Arc::new(Stage::new(world, number).await)
-    };
+        let stage = Arc::new(Stage::new(world, number).await);
+        world.keep(&stage);
+        stage
+    });
     let stage = match caught(preparing).await {
         Ok(stage) => stage,
-        Err(why) => {
-            return Row {
-                name: scenario.name,
-                outcome: Outcome::Failed(why),
-                calls: Calls::default(),
-                time: None,
-            };
-        }
+        Err(why) => return scenario.row(Outcome::Failed(why)),
     };
-    let acting = tokio::time::timeout(PATIENCE, caught((scenario.run)(stage.clone())));
-    let acted = acting
-        .await
-        .unwrap_or_else(|_| Err(format!("it was not over after {PATIENCE:?}")));
-    let cleaned = caught(stage.clean()).await;
+    let acting = caught((scenario.run)(stage.clone()));
+    let acted = within(PATIENCE, acting).await;
+    let cleaned = if world.options().keep {
+        // All stays but what would be in the way of the next.
+        within(CLEANING, caught(stage.mend())).await
+    } else {
+        clean(world, &stage).await
+    };
     Row {
-        name: scenario.name,
-        outcome: acted
-            .and(cleaned)
-            .map_or_else(Outcome::Failed, |()| Outcome::Passed),
         calls: stage.calls(),
         time: stage.time(),
+        ..scenario.row(
+            acted
+                .and(cleaned)
+                .map_or_else(Outcome::Failed, |()| Outcome::Passed),
+        )
     }
 }
 
-/// What a panic says, as an error.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let result = std::panic::AssertUnwindSafe(future).catch_unwind().await;
-    result.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        text.unwrap_or_else(|| "it panicked".to_owned())
-    })
+/// Cleans a stage, which is tried again at the end where it fails.
+async fn clean(world: &World, stage: &Arc<Stage>) -> Result<(), String> {
+    let cleaned = within(CLEANING, stage.clean()).await;
+    if cleaned.is_ok() {
+        world.forget(stage);
+    }
+    cleaned
+}
+
+/// Takes away what is left on servers that stay.
+async fn leave(world: &World) -> Result<(), String> {
+    let mut errors = Vec::new();
+    for stage in world.stages() {
+        errors.extend(clean(world, &stage).await.err());
+        world.forget(&stage);
+    }
+    errors.extend(within(CLEANING, world.leave()).await.err());
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors.join("\n"))
+    }
+}
+
+async fn within<T>(patience: Duration, future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let result = tokio::time::timeout(patience, future).await;
+    result.unwrap_or_else(|_| Err(format!("it was not over after {patience:?}")))
 }

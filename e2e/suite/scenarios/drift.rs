@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use kube::api::DeleteParams;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harborage::Program;
+use crate::check::{SECRETS, bytes};
+use crate::harborage::{PATIENCE, Program};
 use crate::stage::Stage;
 use crate::suite::{Scenario, scenario};
 use crate::values::Values;
@@ -44,9 +45,11 @@ async fn provisioned(stage: &Stage) -> (String, Values, Program) {
     (team, values, program)
 }
 
-/// One pass, after which all is right, and another, which must write nothing.
+/// One pass, which must write, after which all is right, and another, which must write nothing.
 async fn mend(stage: &Stage, team: &str, program: &Program) {
+    let before = program.calls();
     stage.took(program.apply().await);
+    assert_ne!(program.calls().since(before).writes, 0, "nothing was mended");
     stage.assert_provisioned(team).await;
     let before = program.calls();
     program.apply().await;
@@ -67,11 +70,17 @@ async fn secret_deleted(stage: Arc<Stage>) {
     mend(&stage, &team, &program).await;
 }
 
+/// A password that is not ours.
+const FOREIGN: &str = "Somebody1Wrote2This3";
+
+fn auth(user: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{FOREIGN}"))
+}
+
 /// Writes a docker configuration in place of what a Secret holds.
 async fn overwrite(stage: &Stage, team: &str, secret: &str, host: &str, user: &str) {
-    use base64::Engine as _;
-    let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:Somebody1Wrote2This3"));
-    let config = json!({"auths": {host: {"auth": auth}}}).to_string();
+    let config = json!({"auths": {host: {"auth": auth(user)}}}).to_string();
     let kind = "kubernetes.io/dockerconfigjson";
     let namespace = format!("team-{team}");
     stage
@@ -103,15 +112,21 @@ async fn secret_of_wrong_type(stage: Arc<Stage>) {
 
 async fn secret_of_another_registry(stage: Arc<Stage>) {
     let (team, _values, program) = provisioned(&stage).await;
-    overwrite(
-        &stage,
-        &team,
-        "harbor-pullsecret",
-        "registry.example.org",
-        "somebody",
-    )
-    .await;
+    let (secret, kind, key, ..) = SECRETS[0];
+    overwrite(&stage, &team, secret, "registry.example.org", "somebody").await;
     mend(&stage, &team, &program).await;
+    // The other login stays, and its password is not given to the robot, as Otomi's operator does.
+    let name = format!("team-{team}");
+    let config = bytes(&stage, &name, secret, kind, key).await;
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let kept = &config["auths"]["registry.example.org"]["auth"];
+    assert_eq!(kept, &auth("somebody"), "{:?}", config["auths"]);
+    let robot = format!("otomi-{name}-pull");
+    let allowed = stage.harbor().allows(&name, &robot, FOREIGN).await;
+    assert!(
+        allowed.is_none_or(|actions| actions.is_empty()),
+        "the robot has the foreign password"
+    );
 }
 
 async fn robot_deleted(stage: Arc<Stage>) {
@@ -184,7 +199,8 @@ async fn swept(stage: Arc<Stage>) {
         .unwrap();
     let began = std::time::Instant::now();
     while secrets.get_opt("harbor-pullsecret").await.unwrap().is_none() {
-        assert!(began.elapsed().as_secs() < 60, "no sweep found what is missing");
+        // A schedule's times are spread over half a minute.
+        assert!(began.elapsed() < PATIENCE, "no sweep found what is missing");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     stage.took(began.elapsed());

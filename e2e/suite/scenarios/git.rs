@@ -1,14 +1,16 @@
 //! Git hosts, and what people do to a repository.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use harborage::serve::status::StatusReport;
 
-use crate::apache::{self, bare, push};
+use crate::apache;
+use crate::check::logins;
+use crate::git::{self, bare, git, head, push};
 use crate::harborage::{Daemon, Program, file};
+use crate::keycloak::CLIENT_SECRET;
 use crate::process::run;
 use crate::stage::Stage;
 use crate::suite::{Scenario, scenario};
@@ -48,11 +50,11 @@ pub(crate) fn all() -> Vec<Scenario> {
 async fn followed(stage: &Stage, program: &Program, values: &mut Values, to: &str, team: &str) -> Daemon {
     let daemon = program.start();
     let commit = values.commit("the same again");
-    push(values.folder(), to);
+    push(values.folder(), to).await;
     program.until_ready(&commit).await;
     values.add(team);
     let commit = values.commit("one more");
-    push(values.folder(), to);
+    push(values.folder(), to).await;
     stage.took(program.until_ready(&commit).await);
     stage.assert_provisioned(team).await;
     daemon
@@ -70,7 +72,7 @@ async fn gitea(stage: Arc<Stage>) {
     let gitea = stage.world.gitea().await;
     let url = gitea.repository("values").await;
     let to = gitea.push_url("values");
-    push(values.folder(), &to);
+    push(values.folder(), &to).await;
     let mut program = stage.program(&url).await;
     let refused = program.run("plan").await;
     assert_eq!(refused.status, Some(1));
@@ -112,7 +114,7 @@ async fn at_apache(stage: &Stage, path: &str) -> Program {
 
 async fn https(stage: Arc<Stage>) {
     let (mut values, team) = two_teams(&stage).await;
-    let repository = stage.world.apache().await.repository("https");
+    let repository = stage.world.apache().await.repository("https").await;
     let mut program = at_apache(&stage, "/git/https.git").await;
     let to = repository.to_str().unwrap();
     followed(&stage, &program, &mut values, to, &team)
@@ -128,7 +130,7 @@ async fn https(stage: Arc<Stage>) {
 async fn proxy(stage: Arc<Stage>) {
     let (mut values, team) = two_teams(&stage).await;
     let apache = stage.world.apache().await;
-    let repository = apache.repository("proxy");
+    let repository = apache.repository("proxy").await;
     let mut program = at_apache(&stage, "/git/proxy.git").await;
     program.set_variable("HTTPS_PROXY", apache.proxy());
     // The other servers are reached without it.
@@ -154,9 +156,9 @@ fn host_and_port(url: &str) -> String {
 
 async fn redirects(stage: Arc<Stage>) {
     let (mut values, team) = two_teams(&stage).await;
-    let repository = stage.world.apache().await.repository("redirected");
+    let repository = stage.world.apache().await.repository("redirected").await;
     let to = repository.to_str().unwrap();
-    push(values.folder(), to);
+    push(values.folder(), to).await;
     let program = at_apache(&stage, "/elsewhere/redirected.git").await;
     let refused = program.run("plan").await;
     assert_eq!(refused.status, Some(1));
@@ -174,9 +176,9 @@ async fn ssh(stage: Arc<Stage>) {
     let (mut values, team) = two_teams(&stage).await;
     let ssh = stage.world.ssh().await;
     let repository = stage.folder().join("a folder's name.git");
-    bare(&repository);
+    bare(&repository).await;
     let to = repository.to_str().unwrap();
-    push(values.folder(), to);
+    push(values.folder(), to).await;
     let mut program = stage.program(&ssh.url(&to.replace(' ', "%20"))).await;
     let told = |program: &Program, ended: crate::harborage::Ended| {
         assert_eq!(ended.status, Some(1), "{}", ended.printed);
@@ -205,35 +207,23 @@ async fn ssh(stage: Arc<Stage>) {
 async fn on_disk(stage: Arc<Stage>) {
     let (mut values, team) = two_teams(&stage).await;
     let repository = stage.folder().join("bare.git");
-    bare(&repository);
+    bare(&repository).await;
     let to = repository.to_str().unwrap();
-    push(values.folder(), to);
-    run(Command::new("chown").args(["-R", "nobody"]).arg(&repository));
+    push(values.folder(), to).await;
+    run(Command::new("chown").args(["-R", "nobody"]).arg(&repository)).await;
     let program = stage.program(to).await;
     let daemon = program.start();
-    let commit = head(values.folder());
+    let commit = head(values.folder()).await;
     program.until_ready(&commit).await;
     values.add(&team);
     let commit = values.commit("one more");
     // Git lets nobody push into the repository of somebody else's unless its configuration says so.
     let trusting = file(stage.folder(), "gitconfig", "[safe]\ndirectory = *\n");
-    run(Command::new("git")
-        .env("GIT_CONFIG_GLOBAL", trusting)
-        .arg("-C")
-        .arg(values.folder())
-        .args(["push", "--quiet", to, "main"]));
+    let mut pushing = git::command(values.folder(), &["push", "--quiet", to, "main"]);
+    run(pushing.env("GIT_CONFIG_GLOBAL", trusting)).await;
     stage.took(program.until_ready(&commit).await);
     stage.assert_provisioned(&team).await;
     daemon.stop().await;
-}
-
-fn head(folder: &Path) -> String {
-    run(Command::new("git")
-        .arg("-C")
-        .arg(folder)
-        .args(["rev-parse", "HEAD"]))
-    .trim()
-    .to_owned()
 }
 
 async fn shallow(stage: Arc<Stage>) {
@@ -241,17 +231,18 @@ async fn shallow(stage: Arc<Stage>) {
     values.commit("a history");
     let clone = stage.folder().join("shallow");
     let url = format!("file://{}", values.folder().display());
-    run(Command::new("git")
-        .args(["clone", "--quiet", "--depth=1", &url])
-        .arg(&clone));
+    git(
+        stage.folder(),
+        &["clone", "--quiet", "--depth=1", &url, "shallow"],
+    )
+    .await;
     let program = stage.program(clone.to_str().unwrap()).await;
     let daemon = program.start();
-    program.until_ready(&head(&clone)).await;
+    program.until_ready(&head(&clone).await).await;
     values.add(&team);
     let commit = values.commit("one more");
-    let git = |arguments: &[&str]| run(Command::new("git").arg("-C").arg(&clone).args(arguments));
-    git(&["fetch", "--quiet", "--depth=1", "origin", "main"]);
-    git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+    git(&clone, &["fetch", "--quiet", "--depth=1", "origin", "main"]).await;
+    git(&clone, &["reset", "--quiet", "--hard", "FETCH_HEAD"]).await;
     stage.took(program.until_ready(&commit).await);
     stage.assert_provisioned(&team).await;
     daemon.stop().await;
@@ -260,41 +251,38 @@ async fn shallow(stage: Arc<Stage>) {
 async fn tag(stage: Arc<Stage>) {
     let (mut values, team) = two_teams(&stage).await;
     let apache = stage.world.apache().await;
-    let repository = apache.repository("tagged");
+    let repository = apache.repository("tagged").await;
     let to = repository.to_str().unwrap();
-    let git = |arguments: &[&str]| {
-        run(Command::new("git")
-            .arg("-C")
-            .arg(values.folder())
-            .args(["-c", "user.name=e2e", "-c", "user.email=e2e@example.com"])
-            .args(arguments))
-    };
-    git(&["tag", "-a", "-m", "what is deployed", "deployed"]);
-    push(values.folder(), to);
-    git(&["push", "--quiet", to, "deployed"]);
-    let commit = head(values.folder());
+    git(
+        values.folder(),
+        &["tag", "-a", "-m", "what is deployed", "deployed"],
+    )
+    .await;
+    push(values.folder(), to).await;
+    git(values.folder(), &["push", "--quiet", to, "deployed"]).await;
+    let commit = head(values.folder()).await;
     let mut program = at_apache(&stage, "/git/tagged.git").await;
     program.set("reference", "deployed");
     let daemon = program.start();
     program.until_ready(&commit).await;
     values.add(&team);
     let next = values.commit("one more");
-    push(values.folder(), to);
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    push(values.folder(), to).await;
+    // Each look at the host is one call at least.
+    let before = program.calls();
+    program
+        .until("the host was asked again", |_| {
+            program.calls().since(before).git >= 3
+        })
+        .await;
     assert_eq!(
         stage.harbor().project(&format!("team-{team}")).await,
         None,
         "the branch was followed"
     );
-    let git = |arguments: &[&str]| {
-        run(Command::new("git")
-            .arg("-C")
-            .arg(values.folder())
-            .args(["-c", "user.name=e2e", "-c", "user.email=e2e@example.com"])
-            .args(arguments))
-    };
-    git(&["tag", "--force", "-a", "-m", "what is deployed now", "deployed"]);
-    git(&["push", "--quiet", "--force", to, "deployed"]);
+    let tag = ["tag", "--force", "-a", "-m", "what is deployed now", "deployed"];
+    git(values.folder(), &tag).await;
+    git(values.folder(), &["push", "--quiet", "--force", to, "deployed"]).await;
     stage.took(program.until_ready(&next).await);
     stage.assert_provisioned(&team).await;
     daemon.stop().await;
@@ -303,23 +291,21 @@ async fn tag(stage: Arc<Stage>) {
 async fn rewritten(stage: Arc<Stage>) {
     let (mut values, team) = two_teams(&stage).await;
     let first = values.teams[0].clone();
-    let repository = stage.world.apache().await.repository("rewritten");
+    let repository = stage.world.apache().await.repository("rewritten").await;
     let to = repository.to_str().unwrap();
-    push(values.folder(), to);
-    let git =
-        |folder: &Path, arguments: &[&str]| run(Command::new("git").arg("-C").arg(folder).args(arguments));
+    push(values.folder(), to).await;
     let mut program = at_apache(&stage, "/git/rewritten.git").await;
     program.set("reference", "main");
     let daemon = program.start();
-    program.until_ready(&head(values.folder())).await;
+    program.until_ready(&head(values.folder()).await).await;
 
     // Another history, by force.
-    git(values.folder(), &["checkout", "--quiet", "--orphan", "other"]);
-    git(values.folder(), &["branch", "--quiet", "-D", "main"]);
-    git(values.folder(), &["checkout", "--quiet", "-b", "main"]);
+    git(values.folder(), &["checkout", "--quiet", "--orphan", "other"]).await;
+    git(values.folder(), &["branch", "--quiet", "-D", "main"]).await;
+    git(values.folder(), &["checkout", "--quiet", "-b", "main"]).await;
     values.add(&team);
     let rewritten = values.commit("a history of its own");
-    push(values.folder(), to);
+    push(values.folder(), to).await;
     stage.took(program.until_ready(&rewritten).await);
     stage.assert_provisioned(&team).await;
     let calls = program.calls();
@@ -329,18 +315,19 @@ async fn rewritten(stage: Arc<Stage>) {
     git(
         &repository,
         &["update-ref", "refs/heads/spare", "refs/heads/main"],
-    );
-    git(&repository, &["update-ref", "-d", "refs/heads/main"]);
+    )
+    .await;
+    git(&repository, &["update-ref", "-d", "refs/heads/main"]).await;
     let vanished = told("no branch, tag or commit \"main\"");
     program.until("the vanished branch is told", vanished).await;
-    git(&repository, &["update-ref", "-d", "refs/heads/spare"]);
+    git(&repository, &["update-ref", "-d", "refs/heads/spare"]).await;
     program
         .until("the emptied repository is told", told("it has no commit"))
         .await;
 
     // It comes back without any file in it, which is refused.
     let empty = values.commit_nothing("nothing");
-    push(values.folder(), to);
+    push(values.folder(), to).await;
     let refused = |report: &StatusReport| matches!(&report.daemon.refused, Some((revision, _)) if revision.to_string() == empty);
     program.until("the empty commit is refused", refused).await;
     assert_eq!(program.calls().since(calls).writes, 0);
@@ -348,21 +335,23 @@ async fn rewritten(stage: Arc<Stage>) {
     stage.assert_provisioned(&team).await;
 
     let mended = values.commit("all of it again");
-    push(values.folder(), to);
+    push(values.folder(), to).await;
     program.until_ready(&mended).await;
     daemon.stop().await;
 }
 
 async fn no_password(stage: Arc<Stage>) {
     let (values, _) = two_teams(&stage).await;
+    let first = values.teams[0].clone();
     let apache = stage.world.apache().await;
-    let repository = apache.repository("secret");
-    push(values.folder(), repository.to_str().unwrap());
+    let repository = apache.repository("secret").await;
+    push(values.folder(), repository.to_str().unwrap()).await;
     let mut program = at_apache(&stage, "/git/secret.git").await;
     program.log_filter = "trace".to_owned();
     let daemon = program.start();
-    program.until_ready(&head(values.folder())).await;
-    let list = run(Command::new("ps").args(["-eo", "args"]));
+    program.until_ready(&head(values.folder()).await).await;
+    stage.assert_provisioned(&first).await;
+    let list = run(Command::new("ps").args(["-eo", "args"])).await;
     assert!(
         list.contains("secret.git") && !list.contains(apache::PASSWORD),
         "{list}"
@@ -376,15 +365,20 @@ async fn no_password(stage: Arc<Stage>) {
     assert_eq!(ended.status, Some(1));
     let logged = program.logged() + &ended.printed;
     assert!(logged.contains("refuses the login"), "{}", ended.printed);
-    for password in [
-        apache::PASSWORD,
-        "another-wrong-password",
-        stage.harbor().password(),
-    ] {
-        let login = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", apache::USER));
+    let token = std::fs::read_to_string(stage.kubernetes().token_path()).unwrap();
+    let mut passwords = vec![
+        (apache::USER.to_owned(), apache::PASSWORD.to_owned()),
+        (apache::USER.to_owned(), "another-wrong-password".to_owned()),
+        ("admin".to_owned(), stage.harbor().password().to_owned()),
+        ("token".to_owned(), token),
+        ("client".to_owned(), CLIENT_SECRET.to_owned()),
+    ];
+    passwords.extend(logins(&stage, &first).await);
+    for (user, password) in passwords {
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         assert!(
-            !logged.contains(password) && !logged.contains(&login),
-            "a log holds a password"
+            !logged.contains(&password) && !logged.contains(&login),
+            "a log holds the password of {user}"
         );
     }
 }

@@ -3,6 +3,7 @@
 mod download;
 mod drift;
 mod git;
+mod hooks;
 mod outages;
 mod people;
 mod platform;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(rights::all());
     all.extend(outages::all());
     all.extend(git::all());
+    all.extend(hooks::all());
     all.extend(people::all());
     all.extend(download::all());
     all

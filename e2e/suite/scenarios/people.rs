@@ -5,8 +5,9 @@ use std::sync::Arc;
 use harborage::rehearsal::harbor::OidcLogin;
 use serde_json::{Value, json};
 
-use crate::check::{SECRETS, held};
-use crate::registry::{Registry, configuration, image, pull, push};
+use crate::check::{SECRETS, bytes};
+use crate::harborage::file;
+use crate::registry::{Registry, image, pull, push, user};
 use crate::stage::Stage;
 use crate::suite::{Scenario, scenario};
 
@@ -16,15 +17,16 @@ pub(crate) fn all() -> Vec<Scenario> {
             "images are pushed with the push Secret, pulled with the pull Secret, and not pushed with that",
             images
         ),
-        scenario!("a member of the team signs in through Keycloak and is a developer of its project", member, breaks Harbor),
-        scenario!("a user who is made again in Keycloak has another sub, which Harbor refuses", made_again, breaks Harbor),
-        scenario!("a realm whose host changes has another issuer, which Harbor takes for a stranger's", moved, breaks Harbor Keycloak),
+        scenario!("a member of the team signs in through Keycloak and is a developer of its project", member, needs Harbor),
+        scenario!("a user who is made again in Keycloak has another sub, which Harbor refuses", made_again, needs Harbor),
+        scenario!("a realm whose host changes has another issuer, which Harbor takes for a stranger's", moved, needs Harbor),
     ]
 }
 
 async fn images(stage: Arc<Stage>) {
     let team = stage.team_with_namespace("blue").await;
-    let values = stage.values(&[&team]);
+    let other = stage.team_with_namespace("green").await;
+    let values = stage.values(&[&team, &other]);
     // A Harbor that was named has a registry of its own.
     let own = if stage.world.options().harbor.is_none() {
         let certificate = stage.world.token_certificate();
@@ -41,35 +43,46 @@ async fn images(stage: Arc<Stage>) {
     program.set("registry-host", &host);
     stage.took(program.apply().await);
     stage.assert_provisioned(&team).await;
+    stage.assert_provisioned(&other).await;
 
     let image = image(stage.folder());
     let name = format!("{host}/team-{team}/hello:1");
     let mut configurations = Vec::new();
-    for (secret, kind, key, ..) in SECRETS {
-        let (user, password) = held(&stage, &format!("team-{team}"), secret, kind, key).await;
-        configurations.push(configuration(stage.folder(), &host, &user, &password));
+    for (secret, kind, key, robot, _) in SECRETS {
+        // What a pod mounts.
+        let bytes = bytes(&stage, &format!("team-{team}"), secret, kind, key).await;
+        let text = String::from_utf8(bytes).unwrap();
+        let configuration = file(stage.folder(), &format!("{secret}.json"), &text);
+        let expected = format!("otomi-team-{team}-{robot}");
+        assert_eq!(user(&configuration, &host).await, expected);
+        configurations.push(configuration);
     }
     let [puller, pusher, builder] = &configurations[..] else {
         panic!("three Secrets")
     };
     assert!(
-        pull(&name, puller, &stage.folder().join("none")).is_err(),
+        pull(&name, puller, &stage.folder().join("none")).await.is_err(),
         "there is no image yet"
     );
-    let refused = push(&image, puller, &name).unwrap_err();
-    assert!(
-        refused.contains("denied") || refused.contains("unauthorized"),
-        "{refused}"
-    );
-    push(&image, pusher, &name).unwrap();
-    pull(&name, puller, &stage.folder().join("pulled")).unwrap();
-    push(&image, builder, &format!("{host}/team-{team}/built:1")).unwrap();
-    // Nobody else's.
-    let refused = push(&image, pusher, &format!("{host}/team-other/hello:1")).unwrap_err();
-    assert!(
-        refused.contains("denied") || refused.contains("unauthorized"),
-        "{refused}"
-    );
+    assert_refused(push(&image, puller, &name).await);
+    push(&image, pusher, &name).await.unwrap();
+    pull(&name, puller, &stage.folder().join("pulled")).await.unwrap();
+    push(&image, builder, &format!("{host}/team-{team}/in/a/folder:1"))
+        .await
+        .unwrap();
+    // To another team's project none of them leads.
+    let others = format!("{host}/team-{other}/hello:1");
+    for configuration in [puller, pusher, builder] {
+        assert_refused(push(&image, configuration, &others).await);
+        let taken = pull(&others, configuration, &stage.folder().join("others")).await;
+        assert_refused(taken);
+    }
+}
+
+/// Fails unless the registry refused for want of rights.
+fn assert_refused(result: Result<(), String>) {
+    let why = result.unwrap_err();
+    assert!(why.contains("denied") || why.contains("unauthorized"), "{why}");
 }
 
 /// A team that is provisioned, and claims of a member of its group.
@@ -120,21 +133,35 @@ async fn made_again(stage: Arc<Stage>) {
     let login = stage.harbor().sign_in(&again).await;
     assert!(is_conflict(&login), "{login:?}");
 
-    // What Harbor's database holds then is what its own tables allow.
+    // Why: the same with the tables of a real Harbor, which looks a user up by sub and issuer, and makes one that
+    // it does not find.
     let database = stage.world.postgresql().await;
-    let (name, email) = (
-        claims["preferred_username"].as_str().unwrap(),
-        claims["email"].as_str().unwrap(),
+    let text = |claims: &Value, claim: &str| claims[claim].as_str().unwrap().to_owned();
+    let identity = |claims: &Value| text(claims, "sub") + &text(claims, "iss");
+    let (name, email) = (text(&claims, "preferred_username"), text(&claims, "email"));
+    let onboard = |claims: &Value| {
+        format!(
+            "WITH made AS (INSERT INTO harbor_user (username, email, realname, password, comment) \
+             VALUES ('{name}', '{email}', '{name}', 'none', 'Onboarded via OIDC provider') RETURNING user_id) \
+             INSERT INTO oidc_user (user_id, secret, subiss, token) \
+             SELECT user_id, 'none', '{}', '' FROM made",
+            identity(claims)
+        )
+    };
+    let known = |claims: &Value| {
+        format!(
+            "SELECT username FROM harbor_user JOIN oidc_user USING (user_id) WHERE subiss = '{}'",
+            identity(claims)
+        )
+    };
+    database.query(&onboard(&claims)).await;
+    assert_eq!(database.query(&known(&claims)).await, [name.as_str()]);
+    assert!(database.query(&known(&again)).await.is_empty());
+    let refused = database.refuses(&onboard(&again)).await;
+    assert!(
+        refused.contains("duplicate key value violates unique constraint \"harbor_user_"),
+        "{refused}"
     );
-    let insert = format!(
-        "INSERT INTO harbor_user (username, email, password, realname) VALUES ('{name}', '{email}', '', '')"
-    );
-    assert_eq!(
-        database.query(&format!("{insert} RETURNING username")),
-        [name, "INSERT 0 1"]
-    );
-    let refused = database.refuses(&insert);
-    assert!(refused.contains("duplicate key value"), "{refused}");
 }
 
 fn is_conflict(login: &OidcLogin) -> bool {

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use harborage::serve::status::StatusReport;
+use serde_json::{Value, json};
 
-use crate::check::{SECRETS, held};
+use crate::check::logins;
 use crate::harborage::Calls;
 use crate::operator;
 use crate::stage::Stage;
 use crate::suite::{Scenario, scenario};
 use crate::values::LAYOUTS;
+use crate::world::Server;
 
 pub(crate) fn all() -> Vec<Scenario> {
     vec![
@@ -38,17 +40,6 @@ pub(crate) fn all() -> Vec<Scenario> {
             layouts
         ),
     ]
-}
-
-/// All that a team's Secrets hold.
-async fn logins(stage: &Stage, team: &str) -> Vec<(String, String)> {
-    let namespace = format!("team-{team}");
-    let logins = SECRETS.map(|(secret, kind, key, ..)| (secret, kind, key));
-    let mut found = Vec::new();
-    for (secret, kind, key) in logins {
-        found.push(held(stage, &namespace, secret, kind, key).await);
-    }
-    found
 }
 
 async fn new_platform(stage: Arc<Stage>) {
@@ -96,7 +87,18 @@ async fn adopted(stage: Arc<Stage>) {
     let team = stage.team_with_namespace("blue").await;
     let values = stage.values(&[&team]);
     operator::configure(&stage, &values.domain).await;
+    // On a Harbor or Kubernetes that was named, the operator may have a robot and Secret of that name.
+    let is_own = ![Server::Harbor, Server::Kubernetes]
+        .map(|server| stage.world.is_named(server))
+        .contains(&true);
+    let robot = if is_own {
+        Some(operator::sign_in(&stage).await)
+    } else {
+        None
+    };
+    operator::prepare(&stage, &team).await;
     operator::provision(&stage, &team).await;
+    let before = of_otomi(&stage, &team, robot.as_ref()).await;
     let logins_before = logins(&stage, &team).await;
     let robots_before = robot_ids(&stage, &team).await;
     let program = stage.program_for(&values).await;
@@ -104,6 +106,7 @@ async fn adopted(stage: Arc<Stage>) {
     stage.assert_provisioned(&team).await;
     assert_eq!(logins(&stage, &team).await, logins_before);
     assert_eq!(robot_ids(&stage, &team).await, robots_before);
+    assert_eq!(of_otomi(&stage, &team, robot.as_ref()).await, before);
     // The operator lets every pod push; that ends.
     let account = stage
         .kubernetes()
@@ -118,6 +121,25 @@ async fn adopted(stage: Arc<Stage>) {
         .map(|secret| secret.name)
         .collect();
     assert_eq!(pulls, ["harbor-pullsecret"]);
+}
+
+/// What is Otomi's own, and stays as it is.
+async fn of_otomi(stage: &Stage, team: &str, robot: Option<&Value>) -> Vec<Value> {
+    let (kubernetes, name) = (stage.kubernetes(), format!("team-{team}"));
+    let account = kubernetes
+        .accounts(&name)
+        .get(&format!("sa-team-{team}"))
+        .await
+        .unwrap();
+    let namespace = kubernetes.namespaces().get(&name).await.unwrap();
+    let mut found = vec![json!(account), json!(namespace.metadata.labels)];
+    if let Some(id) = robot {
+        found.push(stage.harbor().get(&format!("/robots/{id}")).await.unwrap());
+        found.push(json!(
+            kubernetes.secrets("harbor").get(operator::ROBOT).await.unwrap()
+        ));
+    }
+    found
 }
 
 async fn robot_ids(stage: &Stage, team: &str) -> Vec<String> {
@@ -159,6 +181,7 @@ async fn teams_change(stage: Arc<Stage>) {
 async fn late_namespace(stage: Arc<Stage>) {
     let team = stage.team("late");
     let values = stage.values(&[&team]);
+    let commit = values.commit("the same again");
     let program = stage.program_for(&values).await;
     let daemon = program.start();
     let waits = |report: &StatusReport| {
@@ -175,7 +198,7 @@ async fn late_namespace(stage: Arc<Stage>) {
         "nobody could keep their secrets"
     );
     stage.kubernetes().make_namespace(&format!("team-{team}")).await;
-    let commit = values.commit("the same again");
+    // By itself: a commit would wake the team.
     stage.took(program.until_ready(&commit).await);
     stage.assert_provisioned(&team).await;
     daemon.stop().await;

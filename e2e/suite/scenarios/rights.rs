@@ -1,15 +1,17 @@
 //! What harborage may do, and what the API server makes of what it does.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use harborage::serve::status::StatusReport;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
 };
 use kube::{Client, Config};
 use serde_json::json;
 
+use crate::harborage::PATIENCE;
 use crate::stage::Stage;
 use crate::suite::{Scenario, scenario};
 
@@ -41,6 +43,7 @@ pub(crate) fn all() -> Vec<Scenario> {
 async fn manifests(stage: Arc<Stage>) {
     let kubernetes = stage.kubernetes();
     let text = include_str!("../../../deploy/deployment.yaml");
+    let team = stage.team_with_namespace("deploy").await;
     for document in text.split("\n---\n") {
         let object: DynamicObject = harborage::run::yaml::from_text(document).unwrap();
         let kind = object.types.clone().unwrap();
@@ -49,9 +52,8 @@ async fn manifests(stage: Arc<Stage>) {
             .split_once('/')
             .unwrap_or(("", &kind.api_version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind.kind));
-        let namespace = stage.team_with_namespace("deploy").await;
         let objects: Api<DynamicObject> =
-            Api::namespaced_with(kubernetes.client.clone(), &format!("team-{namespace}"), &resource);
+            Api::namespaced_with(kubernetes.client.clone(), &format!("team-{team}"), &resource);
         let how = PatchParams {
             dry_run: true,
             ..PatchParams::apply("e2e").validation_strict()
@@ -66,8 +68,9 @@ async fn as_harborage(stage: &Stage) -> Client {
     let kubernetes = stage.kubernetes();
     let token = std::fs::read_to_string(kubernetes.token_file().await).unwrap();
     let mut config = Config::new(kubernetes.url.parse().unwrap());
-    let pem = std::fs::read(&kubernetes.ca).unwrap();
-    config.root_cert = Some(certificates(&pem));
+    if let Some(ca) = &kubernetes.ca {
+        config.root_cert = Some(certificates(&std::fs::read(ca).unwrap()));
+    }
     config.auth_info.token = Some(token.into());
     Client::try_from(config).unwrap()
 }
@@ -219,6 +222,13 @@ async fn withdrawn(stage: Arc<Stage>) {
     let daemon = program.start();
     program.until_ready(&values.commit("as it is")).await;
     stage.kubernetes().withdraw().await;
+    // The API server knows a little later.
+    let namespaces: Api<Namespace> = Api::all(as_harborage(&stage).await);
+    let began = Instant::now();
+    while !is_forbidden(namespaces.list(&ListParams::default()).await) {
+        assert!(began.elapsed() < PATIENCE, "the rights are still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     values.add(&teams[1]);
     let commit = values.commit("one more");
     let told = |report: &StatusReport| {
@@ -243,16 +253,10 @@ async fn terminating(stage: Arc<Stage>) {
         stage.team_with_namespace("goes").await,
     );
     let namespace = format!("team-{goes}");
-    // A finalizer nobody serves keeps it in its end.
-    let maps: Api<ConfigMap> = Api::namespaced(stage.kubernetes().client.clone(), &namespace);
-    let held = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": "held", "finalizers": ["e2e.harborage.dev/held"]},
-    });
-    let how = PatchParams::apply("e2e").force();
-    maps.patch("held", &how, &Patch::Apply(&held)).await.unwrap();
+    stage.kubernetes().hold(&namespace).await;
     stage.kubernetes().remove_namespace(&namespace).await;
     let values = stage.values(&[&stays, &goes]);
+    let commit = values.commit("the same again");
     let program = stage.program_for(&values).await;
     let daemon = program.start();
     let settled = |report: &StatusReport| {
@@ -275,16 +279,13 @@ async fn terminating(stage: Arc<Stage>) {
     let robots = stage.harbor().robots(&format!("team-{goes}-")).await;
     assert!(robots.is_empty(), "nobody can keep the secrets of {robots:?}");
 
-    // It goes, comes back, and is filled.
-    let free = json!({"metadata": {"finalizers": null}});
-    maps.patch("held", &PatchParams::default(), &Patch::Merge(&free))
-        .await
-        .unwrap();
+    // It goes, comes back, and is filled, without a commit that would wake the team.
+    stage.kubernetes().release(&namespace).await;
     while stage.kubernetes().has_namespace(&namespace).await {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     stage.kubernetes().make_namespace(&namespace).await;
-    program.until_ready(&values.commit("the same again")).await;
+    program.until_ready(&commit).await;
     stage.assert_provisioned(&goes).await;
     daemon.stop().await;
 }
