@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod completions;
 mod docker_config;
+mod doctor;
 mod jobs;
 mod output;
 mod plan;
@@ -101,6 +102,7 @@ enum Command {
     Status(status::StatusArgs),
     Why(why::WhyArgs),
     Trigger(trigger::TriggerArgs),
+    Doctor(doctor::DoctorArgs),
     DockerConfig(docker_config::DockerConfigArgs),
     Jobs(jobs::JobsArgs),
     Settings(settings::SettingsArgs),
@@ -253,6 +255,7 @@ pub async fn main(
         Command::Status(arguments) => status::status(arguments, &invocation).await,
         Command::Why(arguments) => why::why(arguments, &invocation).await,
         Command::Trigger(arguments) => trigger::trigger(arguments, &invocation).await,
+        Command::Doctor(arguments) => doctor::doctor(arguments, &invocation).await,
         Command::DockerConfig(arguments) => docker_config::docker_config(arguments, &invocation).await,
         Command::Jobs(arguments) => jobs::jobs(arguments, &invocation),
         Command::Settings(arguments) => settings::settings(arguments, &invocation),

@@ -39,21 +39,26 @@ pub async fn connect(
     kubernetes: &KubernetesAccess,
     meter: &Arc<dyn Meter>,
 ) -> Result<Servers, ConnectServersError> {
-    let harbor = HarborClient::new(HarborSettings {
-        url: harbor.url.clone(),
-        username: harbor.username.clone(),
-        password: harbor.password.clone(),
-        ca: harbor.ca.clone(),
-        writes: harbor.writes,
-        reads: harbor.reads,
-        timeout: harbor.timeout,
-        lockout: HarborSettings::LOCKOUT,
-    })?;
+    let harbor = self::harbor(harbor)?;
     let cluster = Arc::new(cluster(kubernetes).await?.metered(meter.clone()));
     Ok(Servers {
         harbor: Arc::new(harbor.metered(meter.clone())),
         logins: cluster.clone(),
         cluster,
+    })
+}
+
+/// Makes a client of Harbor alone.
+pub(super) fn harbor(access: &HarborAccess) -> Result<HarborClient, TargetError> {
+    HarborClient::new(HarborSettings {
+        url: access.url.clone(),
+        username: access.username.clone(),
+        password: access.password.clone(),
+        ca: access.ca.clone(),
+        writes: access.writes,
+        reads: access.reads,
+        timeout: access.timeout,
+        lockout: HarborSettings::LOCKOUT,
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`source`]: the repository, the job files, and what a commit asks for.
 //! - [`connect`]: the servers, from settings.
+//! - [`doctor`]: whether everything is set up.
 //! - [`downloads`]: the download of push logins, over HTTP and from a terminal.
 //! - [`instruments`]: the metrics and the heartbeat of a daemon.
 //! - [`pass`]: one pass over everything, for `apply`.
@@ -11,6 +12,7 @@
 //! - [`rehearse`]: the same flow against stand-ins.
 
 pub mod connect;
+pub mod doctor;
 pub mod downloads;
 pub mod instruments;
 mod missed_hooks;

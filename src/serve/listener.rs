@@ -1,8 +1,8 @@
 //! A TCP listener that serves routes over HTTP, within bounds.
 //!
 //! # Guarantees
-//! - No more than [`CONNECTIONS`] connections are open at once; those beyond wait to be accepted.
-//! - When it is told to stop, requests in hand have [`DRAIN`] to end.
+//! - No more than 512 connections are open at once; those beyond wait to be accepted.
+//! - When it is told to stop, requests in hand have five seconds to end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,12 +1,47 @@
 //! The commands that need no server.
 
-use super::binary::{bare, run};
+use super::binary::{Folder, bare, harborage, run};
 use super::repository::ValuesRepository;
+use super::support::Stage;
 
 async fn command(arguments: &[&str]) -> super::binary::Ended {
     let mut program = bare();
     program.args(arguments);
     run(program).await
+}
+
+#[tokio::test]
+async fn a_doctor_says_what_is_well_and_what_is_to_be_changed() {
+    let repository = ValuesRepository::with_teams(&["blue"]);
+    let stage = Stage::with_namespaces(&["blue"]).await;
+    let folder = Folder::new(&stage);
+    let well = run(harborage("doctor", &repository, &stage, &folder)).await;
+    assert_eq!(well.status, Some(0), "{}{}", well.stdout, well.stderr);
+    for part in [
+        "layout dirs, 1 teams",
+        "lets admin in",
+        "allows all 20 things",
+        "can be written",
+    ] {
+        assert!(well.stdout.contains(part), "no {part:?} in {}", well.stdout);
+    }
+    // The stand-in has no authorisation.
+    assert!(well.stdout.contains("read every Secret"), "{}", well.stdout);
+    assert_eq!(stage.harbor.counts().writes, 0);
+
+    std::fs::write(folder.path().join("password"), "wrong").unwrap();
+    repository.write("env/settings/cluster.yaml", "spec: [broken");
+    repository.commit("break it");
+    let ill = run(harborage("doctor", &repository, &stage, &folder)).await;
+    assert_eq!(ill.status, Some(4), "{}", ill.stdout);
+    for part in [
+        "is refused",
+        "harborage check",
+        "refuses the password",
+        "to do: see that the login",
+    ] {
+        assert!(ill.stdout.contains(part), "no {part:?} in {}", ill.stdout);
+    }
 }
 
 #[tokio::test]

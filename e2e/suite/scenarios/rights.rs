@@ -30,6 +30,10 @@ pub(crate) fn all() -> Vec<Scenario> {
             preconditions
         ),
         scenario!(
+            "the doctor finds that all is well, and names rights that lack",
+            doctor
+        ),
+        scenario!(
             "rights that are withdrawn stop the work and rights given back resume it",
             withdrawn
         ),
@@ -210,6 +214,31 @@ async fn preconditions(stage: Arc<Stage>) {
     };
     let refused = secrets.delete("harbor-pullsecret", &outdated).await;
     assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 409));
+}
+
+async fn doctor(stage: Arc<Stage>) {
+    let team = stage.team_with_namespace("blue").await;
+    let values = stage.values(&[&team]);
+    let program = stage.program_for(&values).await;
+    let well = program.run("doctor").await;
+    assert_eq!(well.status, Some(0), "{}", well.printed);
+    assert!(well.printed.contains("allows all 20 things"), "{}", well.printed);
+    assert!(!well.printed.contains("read every Secret"), "{}", well.printed);
+    stage.kubernetes().withdraw().await;
+    let client = as_harborage(&stage).await;
+    let namespaces: Api<Namespace> = Api::all(client);
+    while !is_forbidden(namespaces.list(&ListParams::default()).await) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let ill = program.run("doctor").await;
+    assert_eq!(ill.status, Some(4), "{}", ill.printed);
+    assert!(
+        ill.printed.contains("get secrets called harbor-pullsecret"),
+        "{}",
+        ill.printed
+    );
+    assert!(ill.printed.contains("apply deploy/rbac.yaml"), "{}", ill.printed);
+    stage.kubernetes().grant().await;
 }
 
 async fn withdrawn(stage: Arc<Stage>) {

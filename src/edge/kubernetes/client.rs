@@ -30,7 +30,7 @@ use crate::run::target::TargetError;
 pub struct ClusterClient {
     client: Client,
     writes: Semaphore,
-    reads: Semaphore,
+    pub(super) reads: Semaphore,
     timeout: Duration,
     meter: Arc<dyn Meter>,
 }
@@ -164,7 +164,7 @@ impl ClusterClient {
     }
 
     /// One call, within its budget and its time.
-    async fn call<T: DeserializeOwned>(
+    pub(super) async fn call<T: DeserializeOwned>(
         &self,
         budget: &Semaphore,
         act: &str,

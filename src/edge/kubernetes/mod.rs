@@ -12,6 +12,7 @@ mod marks;
 mod observe;
 mod push_login;
 mod redact;
+mod rights;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use secrecy::SecretString;
 pub use client::ClusterClient;
 pub use connect::ConnectError;
 pub use marks::{COMMIT, FIELD_MANAGER, LOGIN_DIGEST, MANAGED_BY, ROBOT_GENERATION, ROBOT_ID, TEAM};
+pub use rights::Right;
 
 /// How Kubernetes is reached.
 #[derive(Debug, Clone)]
