@@ -162,6 +162,26 @@ impl PathArg {
     }
 }
 
+/// What a command needs that asks the daemon, or looks at its journal.
+#[derive(Debug, Clone, Args)]
+struct DaemonArgs {
+    /// The folder of the journal [default: ./harborage-state]
+    #[arg(long, env = "HARBORAGE_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl From<DaemonArgs> for Said {
+    fn from(arguments: DaemonArgs) -> Self {
+        let state = Self {
+            state: arguments.state,
+            ..Self::default()
+        };
+        join([state, arguments.output.into()])
+    }
+}
+
 /// Secrets and other facts of the environment, read by `main` alone.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use comfy_table::{Table, presets};
 
-use super::{CliError, Exit, Invocation, join, output};
+use super::{CliError, DaemonArgs, Exit, Invocation, output};
 use crate::daemon::pass::{Outcome, PassReport};
 use crate::run::explain::age;
 use crate::run::journal::DaemonRecord;
 use crate::run::record::{Held, LaneId, LaneRecord, RunState};
 use crate::serve::status::{self, StatusReport};
-use crate::settings::{OutputArgs, Said, Settings};
+use crate::settings::Settings;
 
 /// Show where every team stands, from a running daemon or its journal
 #[derive(Debug, Args)]
@@ -35,22 +35,12 @@ pub(super) struct StatusArgs {
     /// With --watch: end once nothing is at work or tried again by itself
     #[arg(long, requires = "watch")]
     until_settled: bool,
-    /// The folder of the journal [default: ./harborage-state]
-    #[arg(long, env = "HARBORAGE_STATE", value_name = "DIR")]
-    state: Option<std::path::PathBuf>,
     #[command(flatten)]
-    output: OutputArgs,
+    daemon: DaemonArgs,
 }
 
 pub(super) async fn status(arguments: StatusArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([
-        Said {
-            state: arguments.state,
-            ..Said::default()
-        },
-        arguments.output.into(),
-    ]);
-    let (settings, output) = invocation.start(said, super::QUIET)?;
+    let (settings, output) = invocation.start(arguments.daemon.into(), super::QUIET)?;
     loop {
         let (mut report, running) = read(&settings).await?;
         if let Some(team) = &arguments.team {

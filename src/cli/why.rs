@@ -3,10 +3,9 @@
 use chrono::Utc;
 use clap::Args;
 
-use super::{CliError, Exit, Invocation, join, output, status};
+use super::{CliError, DaemonArgs, Exit, Invocation, output, status};
 use crate::run::explain::explain;
 use crate::run::record::{LaneId, LaneRecord};
-use crate::settings::{OutputArgs, Said};
 
 /// Explain why a team is not ready: which step, which answer, since when, what is next, what to do
 #[derive(Debug, Args)]
@@ -18,22 +17,12 @@ pub(super) struct WhyArgs {
     /// The team (`platform` for Harbor's own configuration)
     #[arg(value_name = "TEAM")]
     team: String,
-    /// The folder of the journal [default: ./harborage-state]
-    #[arg(long, env = "HARBORAGE_STATE", value_name = "DIR")]
-    state: Option<std::path::PathBuf>,
     #[command(flatten)]
-    output: OutputArgs,
+    daemon: DaemonArgs,
 }
 
 pub(super) async fn why(arguments: WhyArgs, invocation: &Invocation) -> Result<Exit, CliError> {
-    let said = join([
-        Said {
-            state: arguments.state,
-            ..Said::default()
-        },
-        arguments.output.into(),
-    ]);
-    let (settings, _) = invocation.start(said, super::QUIET)?;
+    let (settings, _) = invocation.start(arguments.daemon.into(), super::QUIET)?;
     let (report, running) = status::read(&settings).await?;
     let lanes = &report.lanes;
     let Some(lane) = lanes.iter().find(|lane| lane.lane.to_string() == arguments.team) else {
