@@ -79,34 +79,33 @@ async fn ask(command: &str, folder: &Folder, arguments: &[&str]) -> super::binar
     run(program).await
 }
 
-/// Waits until the daemon says that every team is ready: its journal is written after its last call.
-pub(crate) async fn until_status_is_ready(folder: &Folder) -> super::binary::Ended {
+/// Waits until the status is as it should be.
+async fn until_status(
+    folder: &Folder,
+    what: &str,
+    holds: impl Fn(&super::binary::Ended) -> bool,
+) -> super::binary::Ended {
     let waiting = async {
         loop {
             let told = status(folder, &[]).await;
-            if told.status == Some(0) {
+            if holds(&told) {
                 return told;
             }
         }
     };
     tokio::time::timeout(PATIENCE, waiting)
         .await
-        .expect("waited in vain for a status that is ready")
+        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Waits until the daemon says that every team is ready: its journal is written after its last call.
+pub(crate) async fn until_status_is_ready(folder: &Folder) -> super::binary::Ended {
+    until_status(folder, "a status that is ready", |told| told.status == Some(0)).await
 }
 
 /// Waits until the status has a part.
 pub(crate) async fn until_told(folder: &Folder, part: &str) -> super::binary::Ended {
-    let waiting = async {
-        loop {
-            let told = status(folder, &[]).await;
-            if told.stdout.contains(part) {
-                return told;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .unwrap_or_else(|_| panic!("waited in vain for {part:?}"))
+    until_status(folder, part, |told| told.stdout.contains(part)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 
-use super::binary::{Folder, bare, harborage, run};
+use super::binary::{Folder, harborage, run};
+use super::daemon::until_status_is_ready;
 use super::end_state::{SECRETS, login};
 use super::git_server::GitServer;
 use super::repository::ValuesRepository;
@@ -100,18 +101,7 @@ async fn a_commit_can_be_followed_from_the_poke_to_each_call() {
         ])
         .stdout(Stdio::null());
     let child = program.spawn().unwrap();
-    let ready = async {
-        loop {
-            let mut program = bare();
-            program.arg("status").arg("--state").arg(folder.state());
-            if run(program).await.status == Some(0) {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, ready)
-        .await
-        .expect("the team is never ready");
+    until_status_is_ready(&folder).await;
     let id = child.id().unwrap().to_string();
     std::process::Command::new("kill")
         .args(["-TERM", &id])
