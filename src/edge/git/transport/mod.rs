@@ -146,12 +146,10 @@ impl Line {
             limit: settings.timeout,
             end: Instant::now() + settings.timeout,
         };
-        let wire: Arc<dyn Wire> = if !url.is_ssh() {
-            Arc::new(http::HttpWire::new(url, settings, patience, meter.clone())?)
-        } else if cfg!(feature = "ssh") {
+        let wire: Arc<dyn Wire> = if url.is_ssh() {
             ssh_wire(url, settings, patience, meter.clone())?
         } else {
-            return Err(FetchError::NoSsh);
+            Arc::new(http::HttpWire::new(url, settings, patience, meter.clone())?)
         };
         Ok(Arc::new(Self {
             wire,
