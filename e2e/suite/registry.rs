@@ -1,6 +1,5 @@
 //! Debian's docker-registry behind Harbor's token service, and what people do with it: skopeo.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -108,12 +107,7 @@ pub(crate) fn image(folder: &Path) -> PathBuf {
     let blobs = image.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let blob = |bytes: &[u8], kind: &str| {
-        let digest = Sha256::digest(bytes)
-            .iter()
-            .fold(String::new(), |mut text, byte| {
-                write!(text, "{byte:02x}").unwrap();
-                text
-            });
+        let digest = hex::encode(Sha256::digest(bytes));
         std::fs::write(blobs.join(&digest), bytes).unwrap();
         json!({"mediaType": kind, "digest": format!("sha256:{digest}"), "size": bytes.len()})
     };

@@ -278,7 +278,7 @@ impl Fingerprint {
     pub(crate) fn of(value: &impl Serialize) -> Self {
         // A value of these types always serialises: no map has other keys than text.
         let text = serde_json::to_vec(value).unwrap_or_default();
-        Self(hex(&Sha256::digest(text)))
+        Self(hex::encode(Sha256::digest(text)))
     }
 }
 
@@ -292,16 +292,4 @@ impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Lower case hexadecimal digits of some bytes.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -9,7 +9,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::desired::hex;
 use crate::values::names::RegistryHost;
 
 /// A docker configuration that can't be read. Says nothing of its content.
@@ -156,7 +155,7 @@ impl DockerConfig {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        Some(hex(&digest.finalize()))
+        Some(hex::encode(digest.finalize()))
     }
 }
 

@@ -58,7 +58,7 @@ impl WorkingTree {
             hash.update(digest);
         }
         let digest = hash.finalize();
-        Revision::working_tree(&crate::plan::desired::hex(digest.get(..20).unwrap_or(&digest)))
+        Revision::working_tree(&hex::encode(digest.get(..20).unwrap_or(&digest)))
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, [u8; 32]>> {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::refusal::Refusal;
 use crate::rehearsal::{
     Answer, Request,
-    harbor::state::{Moment, generate_secret, hexadecimal},
+    harbor::state::{Moment, generate_secret},
 };
 
 /// How long the CSRF cookie lives, in seconds.
@@ -50,7 +50,7 @@ impl Sessions {
     fn proof(&self, kind: &str, text: &str) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{} {kind} {text}", self.key));
-        hexadecimal(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 
     fn new_sid(&self) -> String {

@@ -20,7 +20,6 @@ pub use groups::Group;
 pub use members::{Member, MemberKind, ROLES};
 pub use projects::{Project, Quota, Repository};
 pub use robots::{Access, Grant, NewRobot, Robot, Scope};
-pub(super) use secret::hexadecimal;
 pub use secret::{StoredSecret, generate_secret, is_acceptable};
 pub use settings::{SETTINGS, Setting, SettingKind, Settings};
 pub use users::{OidcIdentity, User};

@@ -38,17 +38,7 @@ fn digest(salt: &str, secret: &str) -> String {
     hash.update(salt.as_bytes());
     hash.update([0]);
     hash.update(secret.as_bytes());
-    hexadecimal(&hash.finalize())
-}
-
-/// Bytes as text, two digits each.
-pub(in crate::rehearsal::harbor) fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
+    hex::encode(hash.finalize())
 }
 
 /// Random letters and digits.
